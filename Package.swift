@@ -1,0 +1,110 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// `MARTINET_CORE=1 swift test` builds the part below the server alone: no networking packages, seconds instead of
+// minutes. It is what the sanitizer jobs use, and what a program that embeds the engine needs.
+let coreOnly = Context.environment["MARTINET_CORE"] != nil
+
+let swiftSettings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+var products: [Product] = [
+    .library(name: "MartinetEngine", targets: ["MartinetEngine"]),
+    .executable(name: "embed", targets: ["EmbedExample"]),
+]
+var dependencies: [Package.Dependency] = []
+var targets: [Target] = [
+    .target(name: "CMartinetKernels", cSettings: [.define("NDEBUG")]),
+    module("MartinetTensors", ["CMartinetKernels"]),
+    module("MartinetModelFormats", ["MartinetTensors"]),
+    module("MartinetTokenizers"),
+    module("MartinetTemplates"),
+    module(
+        "MartinetModels",
+        ["CMartinetKernels", "MartinetTensors", "MartinetModelFormats", "MartinetTokenizers", "MartinetTemplates"]),
+    module("MartinetEngine", ["CMartinetKernels", "MartinetModels", "MartinetTokenizers", "MartinetTemplates"]),
+    .executableTarget(
+        name: "EmbedExample", dependencies: ["MartinetEngine"], path: "Examples/Embed", swiftSettings: swiftSettings),
+    module("MartinetTestKit", ["MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetTensors"]),
+    tests("MartinetTensorsTests", ["MartinetTensors", "CMartinetKernels"]),
+    tests("MartinetModelFormatsTests", ["MartinetModelFormats", "MartinetTestKit"]),
+    tests("MartinetTokenizersTests", ["MartinetTokenizers", "MartinetModels", "MartinetTestKit"]),
+    tests("MartinetTemplatesTests", ["MartinetTemplates", "MartinetTestKit"]),
+    tests("MartinetModelsTests", ["MartinetModels", "MartinetTestKit", "CMartinetKernels"]),
+    tests("MartinetEngineTests", ["MartinetEngine", "MartinetTestKit"]),
+]
+
+if !coreOnly {
+    products.append(.executable(name: "martinet", targets: ["martinet"]))
+    dependencies += [
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+    ]
+    targets += [
+        module("MartinetTelemetry", [.product(name: "Logging", package: "swift-log")]),
+        module("MartinetAPI", ["MartinetEngine", "MartinetTokenizers", "MartinetTemplates"]),
+        module(
+            "MartinetServer",
+            [
+                "MartinetAPI", "MartinetEngine", "MartinetModels", "MartinetTelemetry",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+        // Model downloads: the only part beside the server that opens connections.
+        module(
+            "MartinetDownloads",
+            [
+                "MartinetModelFormats",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
+        .executableTarget(
+            name: "martinet",
+            dependencies: [
+                "MartinetServer", "MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetDownloads",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: swiftSettings),
+        tests("MartinetAPITests", ["MartinetAPI"]),
+        tests("MartinetTelemetryTests", ["MartinetTelemetry"]),
+        tests("MartinetDownloadsTests", ["MartinetDownloads", .product(name: "Hummingbird", package: "hummingbird")]),
+        tests(
+            "MartinetServerTests",
+            [
+                "MartinetServer", "MartinetTestKit",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+            ]),
+    ]
+}
+
+let package = Package(
+    name: "martinet",
+    products: products,
+    dependencies: dependencies,
+    targets: targets,
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,121 @@
+// The arithmetic of inference on a CPU. No function here allocates, starts a thread or keeps state: the caller splits
+// work between threads by row, token or head ranges and owns every buffer.
+//
+// Batch invariance: each output element is computed with the same operations in the same order whatever the number of
+// tokens, the row range or the thread, so a token's result never depends on what else is in the batch.
+#ifndef C_MARTINET_KERNELS_H
+#define C_MARTINET_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Element types, numbered as in GGUF files.
+enum {
+    MK_F32 = 0,
+    MK_F16 = 1,
+    MK_Q4_0 = 2,
+    MK_Q4_1 = 3,
+    MK_Q5_0 = 6,
+    MK_Q5_1 = 7,
+    MK_Q8_0 = 8,
+    MK_Q2_K = 10,
+    MK_Q3_K = 11,
+    MK_Q4_K = 12,
+    MK_Q5_K = 13,
+    MK_Q6_K = 14,
+    MK_IQ4_NL = 20,
+    MK_IQ4_XS = 23,
+    MK_BF16 = 30,
+};
+
+// Instruction sets a kernel table can be made for, best last within each architecture.
+enum {
+    MK_ISA_SCALAR = 0,
+    MK_ISA_AVX2 = 1,
+    MK_ISA_AVX512 = 2,
+    MK_ISA_AVX512_VNNI = 3,
+    MK_ISA_NEON = 16,
+};
+
+// A block of paged keys or values: token slots of `kv_heads * head_size` elements, of type MK_F32, MK_F16 or MK_BF16.
+// The slot of position p is block_table[p / block_size] * block_size + p % block_size.
+typedef struct {
+    const void *keys;            // one layer's keys: [slot][kv_head][head_size]
+    const void *values;          // one layer's values, the same layout
+    int32_t type;                // MK_F32, MK_F16 or MK_BF16
+    int32_t block_size;          // tokens per block
+    int32_t kv_heads;
+    int32_t head_size;           // a multiple of 4, at most 512
+} mk_kv_layer;
+
+typedef struct {
+    int32_t isa;
+
+    // Activations. The packed form of a float row for multiplication with weights of `weight_type`.
+    // Bytes of a packed row of n elements; n is a multiple of the weight type's block.
+    size_t (*activation_bytes)(int32_t weight_type, size_t n);
+    void (*pack_activations)(int32_t weight_type, const float *x, void *packed, size_t n);
+
+    // out[t * out_stride + r] = (accumulate ? out : 0) + (bias ? bias[r] : 0) + weights[r] · activations[t]
+    // for r in row_begin..<row_end, t in 0..<tokens. `weights` points at row 0; rows are `row_bytes` apart.
+    void (*matmul)(int32_t weight_type, const void *weights, size_t row_bytes, size_t row_begin, size_t row_end,
+                   size_t columns, const void *packed, size_t packed_bytes, size_t tokens, const float *bias,
+                   bool accumulate, float *out, size_t out_stride);
+
+    // The same in float32 throughout: weights are dequantised, activations are plain floats `x_stride` apart.
+    void (*matmul_exact)(int32_t weight_type, const void *weights, size_t row_bytes, size_t row_begin, size_t row_end,
+                         size_t columns, const float *x, size_t x_stride, size_t tokens, const float *bias,
+                         bool accumulate, float *out, size_t out_stride);
+
+    // out[i] = x[i] / sqrt(mean(x²) + epsilon) * weight[i]. out may be x.
+    void (*rms_norm)(const float *x, const float *weight, float epsilon, float *out, size_t n);
+
+    // out[i] = silu(gate[i]) * up[i]; gelu_mul uses the tanh approximation. out may be gate or up.
+    void (*silu_mul)(const float *gate, const float *up, float *out, size_t n);
+    void (*gelu_mul)(const float *gate, const float *up, float *out, size_t n);
+
+    // Rotates `heads` heads of `head_size` in place; cos and sin hold rotary_size / 2 values for this position.
+    // interleaved: pairs (2i, 2i+1); otherwise pairs (i, i + rotary_size/2). Elements past rotary_size stay.
+    void (*rope)(float *x, size_t heads, size_t head_size, size_t rotary_size, const float *cos, const float *sin,
+                 bool interleaved);
+
+    // Stores floats as the cache's type.
+    void (*store_row)(int32_t type, const float *x, void *out, size_t n);
+
+    // Attention of one query token for query heads head_begin..<head_end: positions first..<length of the sequence
+    // (first > 0 for a sliding window), online softmax over blocks in ascending order, grouped queries
+    // (query head h reads kv head h / (heads / kv_heads)). query and out are [heads][head_size].
+    // softcap 0 means none. The result does not depend on how heads are split.
+    void (*attention)(const mk_kv_layer *kv, const int32_t *block_table, size_t first, size_t length,
+                      const float *query, size_t heads, size_t head_begin, size_t head_end, float scale, float softcap,
+                      float *out);
+
+    // Sampling helpers over a row of logits.
+    size_t (*argmax)(const float *x, size_t n);                       // the first of equals; NaN never wins
+    float (*max)(const float *x, size_t n);
+    double (*exp_sum)(const float *x, float max, float scale, float *out, size_t n);  // out[i] = exp((x[i]-max)*scale)
+} mk_kernels;
+
+// The table for an instruction set, or NULL where this machine or build lacks it.
+const mk_kernels *mk_kernels_for(int32_t isa);
+// The best table of this machine.
+const mk_kernels *mk_kernels_best(void);
+const char *mk_isa_name(int32_t isa);
+
+// Rows of any type, exact: the scalar reference of every format. n is a multiple of the type's block.
+// Returns false for a type that is not known.
+bool mk_dequantize_row(int32_t type, const void *row, float *out, size_t n);
+
+float mk_f16_to_f32(uint16_t h);
+uint16_t mk_f32_to_f16(float f);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

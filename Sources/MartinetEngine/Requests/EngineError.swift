@@ -1,0 +1,32 @@
+/// Why the engine did not take a request, or could not end it.
+public struct EngineError: Error, Sendable, CustomStringConvertible {
+    /// What kind of error it is; new codes may come.
+    public struct Code: Sendable, Hashable, CustomStringConvertible {
+        /// The code's name, as clients see it.
+        public let description: String
+        /// A parameter is out of range.
+        public static let invalidParameter = Code(description: "invalid_parameter")
+        /// Prompt and output do not fit the model's context.
+        public static let contextLengthExceeded = Code(description: "context_length_exceeded")
+        /// The queue is full.
+        public static let queueFull = Code(description: "queue_full")
+        /// The engine is shutting down or has failed.
+        public static let unavailable = Code(description: "unavailable")
+    }
+    /// What kind of error it is.
+    public var code: Code
+    /// What was wrong with which input, and what to do.
+    public var message: String
+    /// The request field at fault, where there is one, in the API's spelling.
+    public var parameter: String?
+
+    /// Makes an error.
+    public init(_ code: Code, _ message: String, parameter: String? = nil) {
+        self.code = code
+        self.message = message
+        self.parameter = parameter
+    }
+
+    /// The message.
+    public var description: String { message }
+}

@@ -1,0 +1,66 @@
+/// One sequence to generate: what a worker is asked for. Token ids only; text is the frontend's.
+public struct EngineRequest: Sendable {
+    /// Names the request in logs; need not be unique.
+    public var id: String
+    /// The prompt's token ids, at least one.
+    public var prompt: [Int32]
+    /// How tokens are chosen.
+    public var sampling: SamplingParameters
+    /// Which of a request's `n` samples this is: makes its randomness its own.
+    public var sampleIndex: Int
+    /// Smaller runs first; equal priorities run in order of arrival.
+    public var priority: Int
+    /// Keeps prefix reuse within requests of the same salt.
+    public var cacheSalt: String?
+
+    /// Describes a sequence to generate.
+    public init(
+        id: String, prompt: [Int32], sampling: SamplingParameters, sampleIndex: Int = 0, priority: Int = 0,
+        cacheSalt: String? = nil
+    ) {
+        self.id = id
+        self.prompt = prompt
+        self.sampling = sampling
+        self.sampleIndex = sampleIndex
+        self.priority = priority
+        self.cacheSalt = cacheSalt
+    }
+}
+
+/// Why a generation ended.
+public enum FinishReason: String, Sendable, Hashable {
+    /// An end token, a stop token or a stop string.
+    case stop
+    /// `maxTokens` or the model's context.
+    case length
+    /// The client left, or the engine shut down.
+    case abort
+}
+
+/// A token's log probability beside the likeliest at its position.
+public struct TokenLogprobs: Sendable, Hashable {
+    /// A token and its natural-log probability.
+    public struct Entry: Sendable, Hashable {
+        /// The token.
+        public var token: Int32
+        /// Its log probability.
+        public var logprob: Float
+        /// Its rank, 1 for the likeliest.
+        public var rank: Int
+    }
+    /// The token at this position.
+    public var chosen: Entry
+    /// The likeliest tokens, best first.
+    public var top: [Entry]
+}
+
+/// What a sequence's stream carries.
+public enum TokenEvent: Sendable {
+    /// The prompt was processed; `cached` of its tokens came from the prefix cache. Log probabilities where asked for:
+    /// `nil` for the first token, which nothing precedes.
+    case prompt(cached: Int, logprobs: [TokenLogprobs?]?)
+    /// A generated token.
+    case token(Int32, logprobs: TokenLogprobs?)
+    /// The end; nothing follows. An end or stop token that ended it is the last `token` before.
+    case finished(FinishReason)
+}

@@ -1,0 +1,85 @@
+/// The shape of a decoder-only transformer, the same whether it was read from GGUF metadata or from `config.json`.
+public struct ModelConfiguration: Sendable, Hashable {
+    /// The architecture's name, as GGUF spells it: `llama`, `qwen2`.
+    public var architecture: String
+    /// Rows of the embedding table.
+    public var vocabularySize: Int
+    /// Width of the residual stream.
+    public var hiddenSize: Int
+    /// Width of the feed-forward layer.
+    public var intermediateSize: Int
+    /// Decoder layers.
+    public var layerCount: Int
+    /// Query heads.
+    public var headCount: Int
+    /// Key and value heads; divides `headCount`.
+    public var keyValueHeadCount: Int
+    /// Elements per head.
+    public var headSize: Int
+    /// The longest sequence that the model was trained for.
+    public var contextLength: Int
+    /// Added to the mean square in RMS normalisation.
+    public var normEpsilon: Float
+    /// How positions rotate queries and keys.
+    public var rope: RopeConfiguration
+    /// Whether the output projection is the embedding table.
+    public var tiedEmbeddings: Bool
+    /// Positions that attention looks back over, where the model limits it.
+    public var slidingWindow: Int?
+    /// Whether query, key and value projections have biases.
+    public var attentionBias: Bool
+
+    /// Describes a model.
+    public init(
+        architecture: String, vocabularySize: Int, hiddenSize: Int, intermediateSize: Int, layerCount: Int,
+        headCount: Int, keyValueHeadCount: Int, headSize: Int, contextLength: Int, normEpsilon: Float,
+        rope: RopeConfiguration, tiedEmbeddings: Bool, slidingWindow: Int? = nil, attentionBias: Bool = false
+    ) {
+        self.architecture = architecture
+        self.vocabularySize = vocabularySize
+        self.hiddenSize = hiddenSize
+        self.intermediateSize = intermediateSize
+        self.layerCount = layerCount
+        self.headCount = headCount
+        self.keyValueHeadCount = keyValueHeadCount
+        self.headSize = headSize
+        self.contextLength = contextLength
+        self.normEpsilon = normEpsilon
+        self.rope = rope
+        self.tiedEmbeddings = tiedEmbeddings
+        self.slidingWindow = slidingWindow
+        self.attentionBias = attentionBias
+    }
+}
+
+/// Rotary position embedding (Su et al., RoFormer) and its scalings.
+public struct RopeConfiguration: Sendable, Hashable {
+    /// The base of the frequencies.
+    public var theta: Double
+    /// Elements of each head that rotate.
+    public var rotarySize: Int
+    /// Whether pairs are neighbours (GGUF files of `llama`) or half a head apart (Hugging Face, `qwen2`).
+    public var interleaved: Bool
+    /// How long contexts stretch the frequencies.
+    public var scaling: Scaling
+
+    /// Frequency scalings.
+    public enum Scaling: Sendable, Hashable {
+        /// Frequencies as trained.
+        case none
+        /// Positions divided by a factor.
+        case linear(factor: Double)
+        /// Llama 3.1: low frequencies divided by a factor, high ones kept, a smooth change between.
+        case llama3(factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalContext: Int)
+        /// Divisors per frequency, from a GGUF file's `rope_freqs.weight`; `rotarySize / 2` of them.
+        case divisors([Float])
+    }
+
+    /// Describes a rotary embedding.
+    public init(theta: Double, rotarySize: Int, interleaved: Bool, scaling: Scaling = .none) {
+        self.theta = theta
+        self.rotarySize = rotarySize
+        self.interleaved = interleaved
+        self.scaling = scaling
+    }
+}
