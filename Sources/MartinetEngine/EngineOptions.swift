@@ -1,4 +1,4 @@
-public import MartinetTensors
+internal import MartinetTensors
 
 /// How activations and the KV cache are held.
 public enum DType: String, Sendable, Hashable, CaseIterable {

@@ -34,7 +34,6 @@ package struct SequenceSampler {
     package mutating func sample(
         _ logits: UnsafeMutableBufferPointer<Float>, output: ArraySlice<Int32>, scratch: inout SamplerScratch
     ) -> (token: Int32, logprobs: TokenLogprobs?) {
-        guard let base = logits.baseAddress else { return (0, nil) }
         let reported = parameters.logprobs.map { _ in LogSoftmax(logits, scratch: &scratch) }
         if reported != nil { scratch.keepRaw(logits) }
         process(logits, output: output)

@@ -7,7 +7,7 @@ package struct Scheduler {
     /// A sequence's share of a step.
     package struct Item {
         /// The sequence.
-        package var sequence: Sequence
+        package var sequence: SequenceState
         /// Tokens to compute, from `sequence.computed` on.
         package var count: Int
         /// Whether the step reaches the sequence's last token, so that a new one can be sampled.
@@ -34,9 +34,9 @@ package struct Scheduler {
     /// The blocks.
     package var pool: BlockPool
     /// Sequences that hold blocks, in order of precedence.
-    package private(set) var running: [Sequence] = []
+    package private(set) var running: [SequenceState] = []
     /// Sequences that wait, in order of precedence.
-    package private(set) var waiting: [Sequence] = []
+    package private(set) var waiting: [SequenceState] = []
     /// Sequences put back for want of blocks, ever.
     package private(set) var preemptions: UInt64 = 0
     private let limits: Limits
@@ -51,10 +51,10 @@ package struct Scheduler {
     package var isIdle: Bool { running.isEmpty && waiting.isEmpty }
 
     /// Adds a sequence that waits.
-    package mutating func add(_ sequence: Sequence) { Self.insert(sequence, into: &waiting) }
+    package mutating func add(_ sequence: SequenceState) { Self.insert(sequence, into: &waiting) }
 
     /// Removes a sequence and frees its blocks; does nothing for one that is not here.
-    package mutating func remove(_ sequence: Sequence) {
+    package mutating func remove(_ sequence: SequenceState) {
         waiting.removeAll { $0 === sequence }
         if let index = running.firstIndex(where: { $0 === sequence }) {
             running.remove(at: index)
@@ -124,7 +124,7 @@ package struct Scheduler {
         wantsPromptRows(item.sequence) ? item.count : (item.samples ? 1 : 0)
     }
 
-    private func wantsPromptRows(_ sequence: Sequence) -> Bool {
+    private func wantsPromptRows(_ sequence: SequenceState) -> Bool {
         sequence.request.sampling.promptLogprobs != nil && !sequence.promptDone
     }
 
@@ -134,14 +134,14 @@ package struct Scheduler {
         rows -= logitRows(of: item)
     }
 
-    private func chunk(of sequence: Sequence, budget: Int, rows: Int) -> Int {
+    private func chunk(of sequence: SequenceState, budget: Int, rows: Int) -> Int {
         let count = min(sequence.pending, budget)
         if wantsPromptRows(sequence) { return min(count, rows) }
         return rows > 0 ? count : min(count, sequence.pending - 1)
     }
 
     /// Gives a waiting sequence its cached prefix and blocks for its first chunk, or leaves it as it was.
-    private mutating func start(_ sequence: Sequence, budget: Int, rows: Int) -> Bool {
+    private mutating func start(_ sequence: SequenceState, budget: Int, rows: Int) -> Bool {
         let root = pool.root(salt: sequence.request.cacheSalt)
         let reuses = sequence.reusesPrefix
         let prefix = reuses ? pool.freeBlocksInPrefix(of: sequence.tokens, root: root) : (hits: 0, free: 0)
@@ -160,7 +160,7 @@ package struct Scheduler {
 
     private func blocksNeeded(_ tokens: Int) -> Int { (tokens + pool.blockSize - 1) / pool.blockSize }
 
-    private mutating func reserve(_ sequence: Sequence, through tokens: Int) -> Bool {
+    private mutating func reserve(_ sequence: SequenceState, through tokens: Int) -> Bool {
         let missing = blocksNeeded(tokens) - sequence.blocks.count
         guard missing > 0 else { return true }
         guard let blocks = pool.allocate(missing) else { return false }
@@ -168,7 +168,7 @@ package struct Scheduler {
         return true
     }
 
-    private mutating func preempt(_ sequence: Sequence) {
+    private mutating func preempt(_ sequence: SequenceState) {
         running.removeAll { $0 === sequence }
         sequence.isRunning = false
         releaseBlocks(of: sequence)
@@ -177,14 +177,14 @@ package struct Scheduler {
         Self.insert(sequence, into: &waiting)
     }
 
-    private mutating func releaseBlocks(of sequence: Sequence) {
+    private mutating func releaseBlocks(of sequence: SequenceState) {
         pool.release(sequence.blocks)
         sequence.blocks = []
         sequence.contents = []
         sequence.computed = 0
     }
 
-    private static func insert(_ sequence: Sequence, into queue: inout [Sequence]) {
+    private static func insert(_ sequence: SequenceState, into queue: inout [SequenceState]) {
         var low = 0
         var high = queue.count
         while low < high {

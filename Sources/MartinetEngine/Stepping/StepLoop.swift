@@ -29,7 +29,7 @@ final class StepLoop {
         let request = submission.request
         let room = maxModelLength - request.prompt.count
         scheduler.add(
-            Sequence(
+            SequenceState(
                 number: submission.number, request: request, maxTokens: min(request.sampling.maxTokens ?? room, room),
                 sampler: SequenceSampler(
                     parameters: request.sampling, seed: submission.seed, sampleIndex: request.sampleIndex,
@@ -40,7 +40,7 @@ final class StepLoop {
     }
 
     /// Ends the sequences that `isEnded` picks, telling their consumers.
-    func abort(where isEnded: (Sequence) -> Bool) {
+    func abort(where isEnded: (SequenceState) -> Bool) {
         for sequence in scheduler.running.filter(isEnded) + scheduler.waiting.filter(isEnded) {
             end(sequence, .abort)
             sequence.mailbox.publish([.init(sample: sequence.request.sampleIndex, event: .finished(.abort))])
@@ -103,7 +103,7 @@ final class StepLoop {
     }
 
     /// Takes a sequence's rows of logits and tells its consumer what came of them.
-    private func publish(_ sequence: Sequence, from start: Int, rows: [UnsafeMutableBufferPointer<Float>]) {
+    private func publish(_ sequence: SequenceState, from start: Int, rows: [UnsafeMutableBufferPointer<Float>]) {
         var events: [TokenEvent] = []
         if !sequence.promptDone, let top = sequence.request.sampling.promptLogprobs {
             if start == 0 { sequence.promptLogprobs = [nil] }
@@ -139,7 +139,7 @@ final class StepLoop {
         sequence.mailbox.publish(events.map { .init(sample: sample, event: $0) })
     }
 
-    private func finishReason(_ sequence: Sequence, token: Int32) -> FinishReason? {
+    private func finishReason(_ sequence: SequenceState, token: Int32) -> FinishReason? {
         let sampling = sequence.request.sampling
         let ends = sampling.stopTokens.contains(token) || (!sampling.ignoreEndOfText && endTokens.contains(token))
         if ends, sequence.outputCount > sampling.minTokens { return .stop }
@@ -147,7 +147,7 @@ final class StepLoop {
         return nil
     }
 
-    private func end(_ sequence: Sequence, _ reason: FinishReason) {
+    private func end(_ sequence: SequenceState, _ reason: FinishReason) {
         scheduler.remove(sequence)
         statistics.finished[reason, default: 0] += 1
     }

@@ -1,5 +1,6 @@
 internal import Foundation
 public import MartinetTemplates
+internal import MartinetModels
 internal import MartinetTokenizers
 
 extension InferenceEngine {
@@ -35,7 +36,7 @@ extension InferenceEngine {
         for (key, value) in arguments { context[key] = tokenizer.guarded(value) }
         var guardedMessages = messages.map { tokenizer.guarded($0) }
         // A mark at the end of the last message shows where its turn would close.
-        let mark = "\u{FDD2}\u{FDD3}\u{FDD2}"
+        let mark = [0xFDD2, 0xFDD3, 0xFDD2].compactMap { Unicode.Scalar($0 as UInt32) }.map(String.init).joined()
         if continueFinalMessage {
             guard case .object(var last)? = guardedMessages.last,
                 let content = last.firstIndex(where: { $0.key == "content" }),

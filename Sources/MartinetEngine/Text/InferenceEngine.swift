@@ -1,5 +1,4 @@
 public import MartinetModels
-public import MartinetTemplates
 
 /// A model that answers: text in and out, many requests at once, no server needed.
 ///
@@ -28,7 +27,7 @@ public final class InferenceEngine: Sendable {
         self.plan = plan
         let runnerOptions = RunnerOptions(
             precision: options.dtype == .float32 ? .exact : .fast, keyValueType: options.keyValueType,
-            threads: options.threads, isa: options.isa)
+            threads: options.threads, instructionSet: options.isa)
         engine = try Engine(
             maxSequences: options.maxNumSeqs, maxWaiting: options.maxWaiting, endTokens: model.endTokens,
             seed: options.seed, reusesPrefixes: options.enablePrefixCaching

@@ -1,4 +1,4 @@
-package import MartinetTokenizers
+internal import MartinetTokenizers
 
 /// The events of one request, as they come: each element is all that was ready.
 ///
@@ -65,7 +65,9 @@ public struct InferenceStream: AsyncSequence, Sendable {
         }
 
         /// The next events, or `nil` after the last sample ended or the reading task was cancelled.
-        public mutating func next() async throws(EngineError) -> [InferenceEvent]? {
+        public mutating func next(
+            isolation actor: isolated (any Actor)? = #isolation
+        ) async throws(EngineError) -> [InferenceEvent]? {
             while unfinished > 0 {
                 switch await subscription.mailbox.next() {
                 case .closed: return nil
@@ -78,12 +80,8 @@ public struct InferenceStream: AsyncSequence, Sendable {
             return nil
         }
 
-        /// The same, for callers that name their isolation.
-        public mutating func next(
-            isolation actor: isolated (any Actor)?
-        ) async throws(EngineError) -> [InferenceEvent]? {
-            try await next()
-        }
+        /// The same, for callers without isolation.
+        public mutating func next() async throws(EngineError) -> [InferenceEvent]? { try await next(isolation: nil) }
 
         private mutating func process(_ items: [Mailbox.Item]) throws(EngineError) -> [InferenceEvent] {
             var events: [InferenceEvent] = []
@@ -108,7 +106,7 @@ public struct InferenceStream: AsyncSequence, Sendable {
 
         /// The other samples start when the first has left the prompt's blocks in the prefix cache.
         private func submitOtherSamples() throws(EngineError) {
-            for index in 1..<max(1, request.sampleCount) {
+            for index in 1..<Swift.max(1, request.sampleCount) {
                 var sampling = request.sampling
                 sampling.promptLogprobs = nil
                 try subscription.engine.submit(

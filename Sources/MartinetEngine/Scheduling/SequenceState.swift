@@ -1,7 +1,7 @@
 /// One sequence on its way through the engine: its tokens, its blocks, and how far it has been computed.
 ///
 /// Only the step loop's thread touches it.
-package final class Sequence {
+package final class SequenceState {
     /// Names the sequence within its engine; grows with arrival.
     package let number: UInt64
     /// What was asked for.
@@ -54,7 +54,7 @@ package final class Sequence {
     package func append(_ token: Int32) { tokens.append(token) }
 
     /// Whether this sequence runs before another.
-    package func precedes(_ other: Sequence) -> Bool {
+    package func precedes(_ other: SequenceState) -> Bool {
         (request.priority, number) < (other.request.priority, other.number)
     }
 }
