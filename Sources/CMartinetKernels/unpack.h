@@ -158,9 +158,9 @@ INLINE void put_scales_and_minima(const uint8_t *p, size_t stride, WEIGHT_TILE *
 
 static void unpack_q4_k(const uint8_t *p, size_t stride, size_t count, WEIGHT_TILE *t) {
     for (size_t b = 0; b < count; b += 8, p += 144) {
-        fetch_ahead(t, 144);
         put_scales_and_minima(p, stride, t, b);
         for (size_t piece = 0; piece < 8; piece++) {
+            fetch_ahead(t, 18);
             quad q = load_rows(p + 16 + 16 * piece, stride);
             size_t at = (b + piece / 2 * 2) * 8 + piece % 2 * 4;
             for (size_t k = 0; k < 4; k++) {
@@ -173,10 +173,10 @@ static void unpack_q4_k(const uint8_t *p, size_t stride, size_t count, WEIGHT_TI
 
 static void unpack_q5_k(const uint8_t *p, size_t stride, size_t count, WEIGHT_TILE *t) {
     for (size_t b = 0; b < count; b += 8, p += 176) {
-        fetch_ahead(t, 176);
         put_scales_and_minima(p, stride, t, b);
         quad high[2] = {load_rows(p + 16, stride), load_rows(p + 32, stride)};
         for (size_t piece = 0; piece < 8; piece++) {
+            fetch_ahead(t, 22);
             quad q = load_rows(p + 48 + 16 * piece, stride);
             size_t at = (b + piece / 2 * 2) * 8 + piece % 2 * 4;
             int bit = (int)(piece / 2 * 2);
@@ -192,7 +192,6 @@ static void unpack_q5_k(const uint8_t *p, size_t stride, size_t count, WEIGHT_TI
 
 static void unpack_q6_k(const uint8_t *p, size_t stride, size_t count, WEIGHT_TILE *t) {
     for (size_t b = 0; b < count; b += 8, p += 210) {
-        fetch_ahead(t, 210);
         quad s = load_rows(p + 192, stride);
         vf d = high_half(load_rows(p + 194, stride).v[3]);
         for (size_t g = 0; g < 16; g++) store(t->d + (b * 2 + g) * W, d * signed_byte_value(s.v[g / 4], (int)g % 4));
@@ -201,6 +200,7 @@ static void unpack_q6_k(const uint8_t *p, size_t stride, size_t count, WEIGHT_TI
                 // 16 columns in each quarter of the 128 share their bytes of high bits.
                 quad high = load_rows(p + 128 + 32 * half + 16 * part, stride);
                 for (size_t pair = 0; pair < 2; pair++) {
+                    fetch_ahead(t, 26);
                     quad low = load_rows(p + 64 * half + 32 * pair + 16 * part, stride);
                     size_t at = (b + half * 4 + pair) * 8 + part * 4;
                     for (size_t k = 0; k < 4; k++) {
@@ -216,7 +216,6 @@ static void unpack_q6_k(const uint8_t *p, size_t stride, size_t count, WEIGHT_TI
 
 static void unpack_q2_k(const uint8_t *p, size_t stride, size_t count, WEIGHT_TILE *t) {
     for (size_t b = 0; b < count; b += 8, p += 84) {
-        fetch_ahead(t, 84);
         quad s = load_rows(p, stride);
         vi head = load_rows(p + 68, stride).v[3];
         vf d = low_half(head), m = high_half(head);
@@ -226,6 +225,7 @@ static void unpack_q2_k(const uint8_t *p, size_t stride, size_t count, WEIGHT_TI
             store(t->m + (b * 2 + g) * W, -(m * byte_value(shift_right(v, 4) & BYTES(15), (int)g % 4)));
         }
         for (size_t piece = 0; piece < 4; piece++) {
+            fetch_ahead(t, 21);
             quad q = load_rows(p + 16 + 16 * piece, stride);
             for (size_t j = 0; j < 4; j++)
                 for (size_t k = 0; k < 4; k++)
@@ -237,7 +237,6 @@ static void unpack_q2_k(const uint8_t *p, size_t stride, size_t count, WEIGHT_TI
 
 static void unpack_q3_k(const uint8_t *p, size_t stride, size_t count, WEIGHT_TILE *t) {
     for (size_t b = 0; b < count; b += 8, p += 110) {
-        fetch_ahead(t, 110);
         quad s = load_rows(p + 92, stride);
         vf d = high_half(load_rows(p + 94, stride).v[3]);
         for (size_t g = 0; g < 16; g++) {
@@ -248,6 +247,7 @@ static void unpack_q3_k(const uint8_t *p, size_t stride, size_t count, WEIGHT_TI
         }
         quad mask[2] = {load_rows(p, stride), load_rows(p + 16, stride)};
         for (size_t piece = 0; piece < 4; piece++) {
+            fetch_ahead(t, 27);
             quad q = load_rows(p + 32 + 16 * piece, stride);
             for (size_t j = 0; j < 4; j++) {
                 int bit = (int)(piece / 2 * 4 + j);
@@ -263,10 +263,10 @@ static void unpack_q3_k(const uint8_t *p, size_t stride, size_t count, WEIGHT_TI
 
 static void unpack_iq4_xs(const uint8_t *p, size_t stride, size_t count, WEIGHT_TILE *t) {
     for (size_t b = 0; b < count; b += 8, p += 136) {
-        fetch_ahead(t, 136);
         quad s = load_rows(p, stride);
         vf d = low_half(s.v[0]);
         for (int g = 0; g < 8; g++) {
+            fetch_ahead(t, 17);
             vi scale = (shift_right(s.v[1], 4 * g) & 15) | (shift_right(s.v[0], 16 + 2 * g) & 3) << 4;
             store(t->d + (b + (size_t)g) * W, d * __builtin_convertvector(scale - 32, vf));
             quad q = load_rows(p + 8 + 16 * (size_t)g, stride);
