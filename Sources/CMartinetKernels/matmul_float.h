@@ -5,16 +5,24 @@
 enum { FLOAT_ROWS = 4, FLOAT_TOKENS = 16, FLOAT_CHUNK = 512 };
 
 // Elements [first, first + count) of a row as floats, zeros up to a whole vector.
-static const float *float_row(int32_t type, const char *row, size_t first, size_t count, float *out) {
+// What the rows after these will need is fetched ahead.
+static const float *float_row(int32_t type, const char *row, size_t row_bytes, size_t first, size_t count, float *out) {
     size_t whole = count / W * W;
+    const char *ahead = row + FLOAT_ROWS * row_bytes;
     if (type == MK_F32) {
         if (whole == count) return (const float *)row + first;
         memcpy(out, row + 4 * first, 4 * count);
     } else if (type == MK_F16) {
-        for (size_t i = 0; i < whole; i += W) store(out + i, from_f16(row + 2 * (first + i)));
+        for (size_t i = 0; i < whole; i += W) {
+            __builtin_prefetch(ahead + 2 * (first + i), 0, 2);
+            store(out + i, from_f16(row + 2 * (first + i)));
+        }
         mk_dequantize_part(type, row, first + whole, count - whole, out + whole);
     } else if (type == MK_BF16) {
-        for (size_t i = 0; i < whole; i += W) store(out + i, from_bf16(row + 2 * (first + i)));
+        for (size_t i = 0; i < whole; i += W) {
+            __builtin_prefetch(ahead + 2 * (first + i), 0, 2);
+            store(out + i, from_bf16(row + 2 * (first + i)));
+        }
         mk_dequantize_part(type, row, first + whole, count - whole, out + whole);
     } else {
         mk_dequantize_part(type, row, first, count, out);
@@ -63,7 +71,8 @@ static void matmul_exact(int32_t type, const void *weights, size_t row_bytes, si
                 const float *w[FLOAT_ROWS];
                 for (size_t j = 0; j < FLOAT_ROWS; j++) {
                     // Past the last row its copy stands in; its sums are not stored.
-                    w[j] = j < rows ? float_row(type, (const char *)weights + (r + j) * row_bytes, c, width, buffer[j])
+                    w[j] = j < rows ? float_row(type, (const char *)weights + (r + j) * row_bytes, row_bytes, c, width,
+                                                buffer[j])
                                     : w[rows - 1];
                 }
                 for (size_t t = 0; t < count;) {
@@ -79,9 +88,11 @@ static void matmul_exact(int32_t type, const void *weights, size_t row_bytes, si
                 }
             }
             for (size_t t = 0; t < count; t++) {
-                float *o = out + (t0 + t) * out_stride;
-                for (size_t j = r; j < r + rows; j++)
-                    o[j] = ((accumulate ? o[j] : 0) + (bias ? bias[j] : 0)) + sum_lanes(sums[j - r][t]);
+                for (size_t j = 0; j < rows; j++) {
+                    float *o = out + (t0 + t) * out_stride + r + j, start = accumulate ? *o : 0;
+                    if (bias) start += bias[r + j];
+                    *o = start + sum_lanes(sums[j][t]);
+                }
             }
         }
     }
