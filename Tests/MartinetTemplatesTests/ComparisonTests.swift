@@ -29,7 +29,8 @@ import Testing
             let (given, error) = outcome(source, context)
             let expected = Fixtures.Expectation(result)
             #expect(
-                given == expected, "\(name), \(conversation["name"]?.string ?? ""): \(error?.description ?? "rendered")")
+                given == expected, "\(name), \(conversation["name"]?.string ?? ""): \(error?.description ?? "rendered")"
+            )
             switch expected {
             case .text: counts[0] += 1
             case .raised: counts[1] += 1

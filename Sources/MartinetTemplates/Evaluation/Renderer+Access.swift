@@ -45,7 +45,9 @@ extension Renderer {
             return .string(Text(valid: text.bytes[offsets[position]..<offsets[position + 1]]))
         default: break
         }
-        guard case .string(let name) = index else { return .undefined(.attribute(index.measure.weight < 100 ? index.text : Text("?"))) }
+        guard case .string(let name) = index else {
+            return .undefined(.attribute(index.measure.weight < 100 ? index.text : Text("?")))
+        }
         return try attribute(name, Method(rawValue: name.string), of: value)
     }
 
@@ -62,9 +64,9 @@ extension Renderer {
         for bound in [start, stop, step] {
             switch bound {
             case .none: bounds.append(nil)
-            case .int, .bool: bounds.append(bound.number.flatMap { if case .int(let value) = $0 { value } else { nil } })
-            // Jinja2 gives an undefined value where Python's slice refuses its bounds.
-            default: return .undefined(.nothing)
+            case .int, .bool:
+                bounds.append(bound.number.flatMap { if case .int(let value) = $0 { value } else { nil } })
+            default: throw .runtime("the bounds of a slice must be integers")
             }
         }
         let step = bounds[2] ?? 1
@@ -73,8 +75,13 @@ extension Renderer {
         case .list(let items): return try made(.list(Self.slice(items.items, bounds[0], bounds[1], step)))
         case .tuple(let items): return try made(.tuple(Self.slice(items.items, bounds[0], bounds[1], step)))
         case .range(let range):
-            try reserve(members: range.count)
-            return try made(.list(Self.slice(range.items, bounds[0], bounds[1], step)))
+            let part = Self.range(range.count, bounds[0], bounds[1], step)
+            let (stride, overflow) = range.step.multipliedReportingOverflow(by: step)
+            guard part.count > 0 else { return .range(NumberRange(start: 0, step: 1, count: 0)) }
+            // A stride too large to write down belongs to one member, which needs none.
+            return .range(
+                NumberRange(
+                    start: range.start + part.start * range.step, step: overflow ? 1 : stride, count: part.count))
         case .string(let text):
             try pay(bytes: text.bytes.count * 2)
             if text.isASCII {
@@ -87,7 +94,7 @@ extension Renderer {
                 return try made(Text(valid: text.bytes[offsets[range.start]..<offsets[range.start + range.count]]))
             }
             return try made(Text(Self.slice(Array(text.scalars), bounds[0], bounds[1], step)))
-        default: return .undefined(.nothing)
+        default: throw .runtime("a value of type \(value.typeName) cannot be sliced")
         }
     }
 

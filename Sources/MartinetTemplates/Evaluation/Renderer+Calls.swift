@@ -94,7 +94,9 @@ extension Renderer {
         case .range: return try range(arguments)
         case .dict:
             var builder = Dict.Builder()
-            guard arguments.positional.count <= 1 else { throw .runtime("dict() takes at most one positional argument") }
+            guard arguments.positional.count <= 1 else {
+                throw .runtime("dict() takes at most one positional argument")
+            }
             if let first = arguments.positional.first {
                 if case .dict(let dict) = first {
                     builder = Dict.Builder(dict)
@@ -102,7 +104,7 @@ extension Renderer {
                     for pair in try members(of: first) {
                         let pair = try members(of: pair)
                         guard pair.count == 2 else { throw .runtime("dict() takes pairs") }
-                        try pair[0].checkHashable()
+                        try checkKey(pair[0])
                         builder.set(pair[0], pair[1])
                     }
                 }
@@ -127,8 +129,10 @@ extension Renderer {
             let separator = try arguments.bound("joiner", "sep")[0] ?? .string(", ")
             return .function(try makeFunction(.joiner(text(separator)), name: Text("joiner"), scope: nil))
         case .raiseException:
-            let message = try arguments.bound("raise_exception", "message")[0]
-            throw TemplateError(code: .raised, message: try text(message ?? .none).string)
+            guard let message = try arguments.bound("raise_exception", "message")[0] else {
+                throw .runtime("raise_exception() takes a message")
+            }
+            throw TemplateError(code: .raised, message: try text(message).string)
         case .strftimeNow:
             guard case .string(let format)? = try arguments.bound("strftime_now", "format")[0] else {
                 throw .runtime("strftime_now() takes a format string")

@@ -71,8 +71,7 @@ extension Renderer {
         var builder = Dict.Builder(capacity: members.count)
         for member in members {
             let key = try evaluate(member.key)
-            try key.checkHashable()
-            try paid(key)
+            try checkKey(key)
             builder.set(key, try evaluate(member.value))
         }
         return try made(.dict(builder.finish()))
@@ -110,7 +109,9 @@ extension Renderer {
             try reserve(members: values.positional.count)
         }
         if let spread = arguments.keywordSpread {
-            guard case .dict(let dict) = try evaluate(spread) else { throw .runtime("what follows '**' is not a mapping") }
+            guard case .dict(let dict) = try evaluate(spread) else {
+                throw .runtime("what follows '**' is not a mapping")
+            }
             for position in dict.keys.indices {
                 guard case .string(let name) = dict.keys[position] else { throw .runtime("keywords must be strings") }
                 guard !values.keywords.contains(where: { $0.name == name }) else {

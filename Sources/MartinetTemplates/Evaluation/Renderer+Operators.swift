@@ -21,9 +21,12 @@ extension Renderer {
     ) throws(TemplateError) -> Value {
         switch (operation, left, right) {
         case (.add, .string(let a), .string(let b)):
-            try reserve(bytes: a.bytes.count + b.bytes.count)
-            var text = a
-            text.append(b)
+            let isMarkup = a.isMarkup || b.isMarkup
+            var text = isMarkup && !a.isMarkup ? a.escapedForHTML() : a
+            let tail = isMarkup && !b.isMarkup ? b.escapedForHTML() : b
+            try reserve(bytes: text.bytes.count + tail.bytes.count)
+            text.append(tail)
+            text.isMarkup = isMarkup
             return .string(text)
         case (.add, .list(let a), .list(let b)):
             try reserve(members: a.items.count + b.items.count)
@@ -48,7 +51,9 @@ extension Renderer {
     private func repetitions(
         _ count: Value, of size: Int, limit: Int, _ name: String
     ) throws(TemplateError) -> Int {
-        guard case .int(let count)? = count.number else { throw .runtime("a sequence can be repeated by an integer only") }
+        guard case .int(let count)? = count.number else {
+            throw .runtime("a sequence can be repeated by an integer only")
+        }
         guard count > 0, size > 0 else { return 0 }
         if count > limit / size { throw TemplateError.limit(name, limit) }
         return count
@@ -169,7 +174,9 @@ extension Renderer {
     }
 
     func order(_ a: Value, _ b: Value) throws(TemplateError) -> Int? {
-        try pay(bytes: min(a.measure.weight, b.measure.weight))
+        // Each level of nesting is searched for its first difference again.
+        let (a1, b1) = (a.measure, b.measure)
+        try pay(bytes: min(a1.weight, b1.weight, 1 << 40) * (1 + min(a1.depth, b1.depth)))
         return try Value.order(a, b)
     }
 
@@ -182,8 +189,7 @@ extension Renderer {
             }
             return try find(part, in: text) != nil
         case .dict(let dict):
-            try member.checkHashable()
-            try pay(bytes: member.measure.weight)
+            try checkKey(member)
             return dict.member(member) != nil
         case .range(let range):
             guard let number = member.number, range.count > 0 else { return false }

@@ -24,7 +24,7 @@ final class Renderer {
     private let stack: NativeStack
     private var steps = 0
     private var allocated = 0
-    private var nextLook = Renderer.stepsPerLook
+    private var nextLook: Int
     private let deadline: Int
     /// All namespaces and macros made: emptied at the end, since they can refer to each other in cycles.
     private var namespaces: [Namespace] = []
@@ -39,6 +39,7 @@ final class Renderer {
         stack = NativeStack(bytes: limits.stackBytes)
         root = Array(repeating: nil, count: names.count)
         deadline = Self.milliseconds() + limits.milliseconds
+        nextLook = min(Self.stepsPerLook, limits.steps + 1)
         output.reserveCapacity(4096)
     }
 
@@ -148,6 +149,12 @@ final class Renderer {
         if case .namespace(let namespace) = value { weight = namespace.attributes.weight }
         if weight > limits.stringBytes { throw TemplateError.limit("stringBytes", limits.stringBytes) }
         try pay(bytes: weight)
+    }
+
+    /// Pays for a key, and refuses what cannot be one.
+    func checkKey(_ key: Value) throws(TemplateError) {
+        try paid(key)
+        try key.checkHashable()
     }
 
     private func registered() throws(TemplateError) {

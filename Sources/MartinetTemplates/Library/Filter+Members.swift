@@ -3,8 +3,11 @@ extension Renderer {
     func applyToMembers(_ filter: Filter, _ value: Value, _ arguments: CallArguments) throws(TemplateError) -> Value {
         let name = filter.rawValue
         switch filter {
-        case .map: return .iterator(Iterator(try map(members(of: value), arguments)))
-        case .select, .reject, .selectattr, .rejectattr: return .iterator(Iterator(try select(filter, value, arguments)))
+        // Jinja2 takes whatever is false for empty here, `none` too.
+        case .map: return .iterator(Iterator(value.isTrue ? try map(members(of: value), arguments) : []))
+        case .select, .reject, .selectattr, .rejectattr:
+            guard value.isTrue else { return .iterator(Iterator([])) }
+            return .iterator(Iterator(try select(filter, value, arguments)))
         case .reverse:
             try arguments.checkNone(name)
             if case .string(let text) = value { return .string(Text(text.scalars.reversed())) }
@@ -30,8 +33,7 @@ extension Renderer {
             var seen: Set<DictKey> = []
             var items: [Value] = []
             for (key, item) in try keyed(members(of: value), bound[1], bound[0]?.isTrue ?? false) {
-                try key.checkHashable()
-                try paid(key)
+                try checkKey(key)
                 if seen.insert(DictKey(key)).inserted { items.append(item) }
             }
             return .iterator(Iterator(items))
@@ -47,8 +49,7 @@ extension Renderer {
             let bound = try arguments.bound("map", "attribute", "default")
             guard let attribute = bound[0] else { throw .runtime("map takes a filter's name or an attribute") }
             for item in items {
-                let value = try path(attribute, in: item)
-                results.append(value.isUndefined ? bound[1] ?? value : value)
+                results.append(try path(attribute, in: item, default: bound[1]))
             }
             return results
         }
@@ -89,8 +90,14 @@ extension Renderer {
     }
 
     /// The value that a dotted path such as `function.name` or an index leads to.
-    func path(_ path: Value, in item: Value) throws(TemplateError) -> Value {
-        guard case .string(let text) = path else { return try self.item(path, of: item) }
+    ///
+    /// A default takes the place of whatever on the way is undefined.
+    func path(_ path: Value, in item: Value, default fallback: Value? = nil) throws(TemplateError) -> Value {
+        let fallback = fallback.flatMap { $0.isNone ? nil : $0 }
+        guard case .string(let text) = path else {
+            let value = try self.item(path, of: item)
+            return value.isUndefined ? fallback ?? value : value
+        }
         var value = item
         for part in text.bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false) {
             let part = Text(valid: part)
@@ -100,6 +107,7 @@ extension Renderer {
             } else {
                 value = try self.item(.string(part), of: value)
             }
+            if value.isUndefined, let fallback { value = fallback }
         }
         return value
     }
@@ -141,7 +149,8 @@ extension Renderer {
         var (l, r) = (0, 0)
         while l < left.count, r < right.count {
             try pay(steps: 1)
-            let takesRight = try descending
+            let takesRight =
+                try descending
                 ? order(left[l].key, right[r].key) ?? 0 < 0 : order(right[r].key, left[l].key) ?? 0 < 0
             if takesRight {
                 merged.append(right[r])
@@ -161,8 +170,7 @@ extension Renderer {
         var keyed: [(key: Value, item: Value)] = []
         var originals: [Value] = []
         for (position, item) in items.enumerated() {
-            var key = try path(attribute, in: item)
-            if key.isUndefined, let fallback = bound[1] { key = fallback }
+            let key = try path(attribute, in: item, default: bound[1])
             originals.append(key)
             keyed.append((isCaseSensitive ? key : key.caseFolded, .tuple([.int(position), item])))
         }

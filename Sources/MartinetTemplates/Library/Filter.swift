@@ -70,7 +70,7 @@ extension Renderer {
             return .undefined(.attribute(attribute))
         default:
             if case .string = value {} else { try paid(value) }
-            return try applyToText(filter, text(value), arguments)
+            return try applyToText(filter, text(value), of: value, arguments)
         }
     }
 
@@ -91,7 +91,9 @@ extension Renderer {
     }
 
     /// Filters that make text of text.
-    private func applyToText(_ filter: Filter, _ text: Text, _ arguments: CallArguments) throws(TemplateError) -> Value {
+    private func applyToText(
+        _ filter: Filter, _ text: Text, of value: Value, _ arguments: CallArguments
+    ) throws(TemplateError) -> Value {
         let name = filter.rawValue
         try pay(bytes: text.bytes.count)
         switch filter {
@@ -103,6 +105,7 @@ extension Renderer {
             let most = try integer(bound[2].flatMap { $0.isNone ? nil : $0 }, name, default: -1)
             return .string(try replace(text, self.text(old), self.text(new), most: most))
         case .indent:
+            guard case .string = value else { throw .runtime("indent takes a string") }
             let bound = try arguments.bound(name, "width", "first", "blank")
             return .string(try indent(text, bound[0] ?? .int(4), bound[1]?.isTrue ?? false, bound[2]?.isTrue ?? false))
         case .center:
@@ -124,7 +127,10 @@ extension Renderer {
             case .lower: return .string(text.lowercased())
             case .capitalize: return .string(text.capitalized())
             case .title: return .string(text.wordsCapitalized())
-            case .escape, .e, .forceescape: return .string(text.escapedForHTML())
+            case .escape, .e, .forceescape, .safe:
+                var markup = filter == .safe || (text.isMarkup && filter != .forceescape) ? text : text.escapedForHTML()
+                markup.isMarkup = true
+                return .string(markup)
             case .urlencode: return .string(text.encodedForURL())
             case .striptags: return .string(text.withoutTags())
             case .wordcount: return .int(text.wordCount)

@@ -209,7 +209,9 @@ extension Renderer {
             }
             var field = scalars[index..<end]
             index = end + 1
-            guard !field.contains("{") else { throw .runtime("nested placeholders in a format string are not supported") }
+            guard !field.contains("{") else {
+                throw .runtime("nested placeholders in a format string are not supported")
+            }
             var specification = ArraySlice<Unicode.Scalar>()
             if let colon = field.firstIndex(of: ":") {
                 specification = field[(colon + 1)...]
@@ -347,7 +349,9 @@ extension Renderer {
             if place.isZero, place.fill == nil { place.fill = Text("0") }
             return padded(body, Text(), place, isNumber: false)
         }
-        guard let number = value.number else { throw .runtime("this format does not fit a value of type \(value.typeName)") }
+        guard let number = value.number else {
+            throw .runtime("this format does not fit a value of type \(value.typeName)")
+        }
         var body: String
         var isNegative = false
         var prefix = ""

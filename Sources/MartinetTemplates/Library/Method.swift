@@ -81,8 +81,7 @@ extension Renderer {
             guard (1...2).contains(bound.count), arguments.keywords.isEmpty else {
                 throw .runtime("get() takes a key and a default")
             }
-            try bound[0].checkHashable()
-            try pay(bytes: bound[0].measure.weight)
+            try checkKey(bound[0])
             return dict.member(bound[0]) ?? (bound.count > 1 ? bound[1] : .none)
         case .copy: return .dict(dict)
         default:

@@ -41,8 +41,11 @@ extension Renderer {
             for affix in affixes {
                 let affix = try string(affix, name)
                 guard let part else { continue }
-                let candidate = part.lowerBound == 0 && part.upperBound == text.bytes.count ? text : Text(valid: text.bytes[part])
-                if method == .startswith ? candidate.hasPrefix(affix) : candidate.hasSuffix(affix) { return .bool(true) }
+                let candidate =
+                    part.lowerBound == 0 && part.upperBound == text.bytes.count ? text : Text(valid: text.bytes[part])
+                if method == .startswith ? candidate.hasPrefix(affix) : candidate.hasSuffix(affix) {
+                    return .bool(true)
+                }
             }
             return .bool(false)
         case .replace:
@@ -68,7 +71,8 @@ extension Renderer {
             let pieces = try split(text, separator, most: 1, fromEnd: method == .rpartition)
             if pieces.count == 2 { return .tuple([pieces[0], .string(separator), pieces[1]]) }
             let empty = Value.string(Text())
-            return method == .partition ? .tuple([.string(text), empty, empty]) : .tuple([empty, empty, .string(text)])
+            return method == .partition
+                ? .tuple([.string(text), empty, empty]) : .tuple([empty, empty, .string(text)])
         case .expandtabs:
             let size = try integer(try arguments.bound(name, "tabsize")[0], name, default: 8)
             guard size <= 1000 else { throw .runtime("expandtabs: the tab size is too large") }
@@ -113,7 +117,9 @@ extension Renderer {
     }
 
     /// The byte range that `start` and `end` (in code points) leave; `nil` when start lies behind the end.
-    private func window(_ text: Text, _ start: Value?, _ end: Value?, _ name: String) throws(TemplateError) -> Range<Int>? {
+    private func window(_ text: Text, _ start: Value?, _ end: Value?, _ name: String) throws(TemplateError) -> Range<
+        Int
+    >? {
         if start == nil, end == nil { return 0..<text.bytes.count }
         let offsets = text.offsets
         let count = offsets.count - 1

@@ -63,6 +63,13 @@ extension Text {
                 offset += 1
             }
         }
+        for (reference, plain) in [
+            ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&#34;", "\""), ("&amp;", "&"),
+        ] {
+            kept = Array(
+                Text(valid: kept).string.split(separator: reference, omittingEmptySubsequences: false)
+                    .joined(separator: plain).utf8)
+        }
         var result = Text()
         var wasSpace = false
         for scalar in Text(valid: kept).stripped().scalars {

@@ -90,7 +90,9 @@ struct Parser {
 
     mutating func lengthen() throws(TemplateError) {
         chained += 1
-        if chained > Self.longestChain { throw TemplateError.limit("operators in one statement", Self.longestChain).at(line) }
+        if chained > Self.longestChain {
+            throw TemplateError.limit("operators in one statement", Self.longestChain).at(line)
+        }
     }
 
     /// The whole template.
@@ -125,7 +127,8 @@ struct Parser {
                 try expectBlockEnd()
             case .end:
                 guard ends.isEmpty else {
-                    throw fail("the template ends where a tag '\(ends.map { "\($0)" }.joined(separator: "' or '"))' is due")
+                    throw fail(
+                        "the template ends where a tag '\(ends.map { "\($0)" }.joined(separator: "' or '"))' is due")
                 }
                 return statements
             default: throw unexpected("text or a tag")

@@ -2,6 +2,8 @@
 /// and indexed by them.
 struct Text: Hashable, Sendable {
     private(set) var bytes: [UInt8]
+    /// Whether it came from `safe` or `escape`: then what is added to it with `+` is escaped for HTML, as in Python.
+    var isMarkup = false
 
     init() { bytes = [] }
     init(_ string: String) { bytes = Array(string.utf8) }
@@ -41,6 +43,9 @@ struct Text: Hashable, Sendable {
     static func == (a: Text, b: StaticString) -> Bool {
         b.withUTF8Buffer { buffer in buffer.count == a.bytes.count && buffer.elementsEqual(a.bytes) }
     }
+
+    static func == (a: Text, b: Text) -> Bool { a.bytes == b.bytes }
+    func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
 
     static func < (a: Text, b: Text) -> Bool { a.bytes.lexicographicallyPrecedes(b.bytes) }
 

@@ -77,7 +77,8 @@ private struct Printer {
 
     private mutating func append(quoting text: Text) {
         let single = UInt8(ascii: "'")
-        let quote = text.bytes.contains(single) && !text.bytes.contains(UInt8(ascii: "\"")) ? UInt8(ascii: "\"") : single
+        let quote =
+            text.bytes.contains(single) && !text.bytes.contains(UInt8(ascii: "\"")) ? UInt8(ascii: "\"") : single
         bytes.append(quote)
         for scalar in text.scalars {
             switch scalar {
@@ -151,7 +152,8 @@ extension Double {
         if scientific < -4 || scientific >= 16 {
             let rest = text.dropFirst()
             let power = abs(scientific) < 10 ? "0\(abs(scientific))" : "\(abs(scientific))"
-            return prefix + text.prefix(1) + (rest.isEmpty ? "" : ".") + rest + "e" + (scientific < 0 ? "-" : "+") + power
+            return prefix + text.prefix(1) + (rest.isEmpty ? "" : ".") + rest + "e" + (scientific < 0 ? "-" : "+")
+                + power
         }
         if point <= 0 { return prefix + "0." + String(repeating: "0", count: -point) + text }
         if point >= text.count { return prefix + text + String(repeating: "0", count: point - text.count) + ".0" }
