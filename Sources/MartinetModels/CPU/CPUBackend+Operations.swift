@@ -51,69 +51,6 @@ extension CPUBackend {
         }
     }
 
-    package func project(_ input: CPUActivation, _ projections: [Projection<CPUBackend>]) {
-        let tokens = rowCount(input)
-        guard tokens > 0 else { return }
-        var first = 0
-        while first < projections.count {
-            // Neighbours of one type share the packed input.
-            let type = projections[first].weight.type
-            var end = first + 1
-            while end < projections.count, projections[end].weight.type == type { end += 1 }
-            project(input, projections[first..<end], type: Int32(type.rawValue), tokens: tokens)
-            first = end
-        }
-    }
-
-    private func project(
-        _ input: CPUActivation, _ projections: ArraySlice<Projection<CPUBackend>>, type: Int32, tokens: Int
-    ) {
-        let columns = input.width
-        let rowBytes = packedRowBytes(type, columns)
-        let packed = packedBase
-        if !exact {
-            forRows(of: input) { index in
-                self.kernels.pack_activations?(type, input.row(index), packed + index * rowBytes, columns)
-            }
-        }
-        let rows = projections.reduce(0) { $0 + $1.weight.rows }
-        // Pieces small enough to even out the threads, large enough that handing them out costs nothing.
-        let pieceCount = max(1, min(rows / 16, team.threadCount == 1 ? 1 : 4 * team.threadCount))
-        let piece = ((rows + pieceCount - 1) / pieceCount + 15) / 16 * 16
-        // Of a long input, as many tokens at a time as stay in a core's cache beside the weights.
-        let tile = max(16, (192 << 10) / max(rowBytes, 1))
-        forPieces((rows + piece - 1) / piece) { index in
-            var begin = index * piece
-            let end = min(rows, begin + piece)
-            var start = 0
-            for projection in projections {
-                let weight = projection.weight
-                let stop = start + weight.rows
-                defer { start = stop }
-                guard begin < end, begin < stop else { continue }
-                let range = begin - start..<min(end, stop) - start
-                begin = start + range.upperBound
-                let output = projection.output
-                var token = 0
-                while token < tokens {
-                    let count = min(tile, tokens - token)
-                    if self.exact {
-                        self.kernels.matmul_exact?(
-                            type, weight.bytes, weight.rowBytes, range.lowerBound, range.upperBound, columns,
-                            input.row(token), columns, count, projection.bias?.base, projection.accumulate,
-                            output.row(token), output.width)
-                    } else {
-                        self.kernels.matmul?(
-                            type, weight.bytes, weight.rowBytes, range.lowerBound, range.upperBound, columns,
-                            packed + token * rowBytes, rowBytes, count, projection.bias?.base, projection.accumulate,
-                            output.row(token), output.width)
-                    }
-                    token += count
-                }
-            }
-        }
-    }
-
     package func attend(_ step: AttentionStep<CPUBackend>) {
         let tokens = rowCount(step.queries)
         let cache = cache

@@ -37,6 +37,8 @@ package final class CPUBackend: Backend {
     private let cosines, sines: AlignedBuffer<Float>
     /// The packed form of a projection's input; grown while the model is built.
     private var packed: AlignedBuffer<UInt8>
+    /// For each piece of a product, `[2 * tokenTile][rowTile]`.
+    private let partials: AlignedBuffer<Float>
 
     /// Reserves the pool; activations follow as the model asks for them.
     ///
@@ -74,6 +76,7 @@ package final class CPUBackend: Backend {
         sines = try reserve(ropes.count * limits.maxBatchedTokens * rotarySize / 2)
         packed = try reserve(64)
         blockTables = try reserve(1 << 14)
+        partials = try reserve(Self.piecesPerThread * team.threadCount * 2 * Self.tokenTile * Self.rowTile)
         scratchBytes = bytes
     }
 
@@ -86,7 +89,9 @@ package final class CPUBackend: Backend {
         if !exact {
             // Projections pack at most a step's tokens of this matrix's columns.
             let row = packedRowBytes(Int32(tensor.type.rawValue), tensor.columns)
-            let rows = max(limits.maxBatchedTokens, limits.maxLogitRows)
+            let rows =
+                planes(Int32(tensor.type.rawValue), tensor.columns)
+                * max(limits.maxBatchedTokens, limits.maxLogitRows)
             if row * rows > packed.byteCount {
                 scratchBytes += row * rows - packed.byteCount
                 packed = try AlignedBuffer.reserve(row * rows)
@@ -149,6 +154,17 @@ package final class CPUBackend: Backend {
     }
 
     var packedBase: UnsafeMutableRawPointer { UnsafeMutableRawPointer(packed.pointer) }
+
+    /// Rows and tokens of a product that are computed at a time: their sums stay in the cache.
+    static let rowTile = 64
+    static let tokenTile = 64
+    static let piecesPerThread = 4
+    /// Most pieces that a product is split into.
+    var pieceLimit: Int { team.threadCount == 1 ? 1 : Self.piecesPerThread * team.threadCount }
+
+    func partial(_ piece: Int) -> UnsafeMutablePointer<Float> {
+        partials.pointer + piece * 2 * Self.tokenTile * Self.rowTile
+    }
 
     // MARK: The step
 
