@@ -12,7 +12,10 @@ public enum TestModels {
         try stored("gemma3-270m/gemma-3-270m-q4_k_m.gguf", name: "gemma3-270m")
     }
 
-    /// A model of random weights: `llama`, `llama-rope`, `qwen2`, `llama.gguf` or `qwen2.gguf`.
+    /// The names of the models of random weights: directories, and GGUF files.
+    public static let tinyNames = ["llama", "llama-rope", "mistral", "qwen2", "llama.gguf", "qwen2.gguf"]
+
+    /// Where a model of random weights lies.
     public static func tiny(_ name: String) -> String { Fixtures.url("tiny").appendingPathComponent(name).path }
 
     private static func stored(_ file: String, name: String) throws -> String {
