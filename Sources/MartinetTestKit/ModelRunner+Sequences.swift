@@ -46,7 +46,9 @@ extension ModelRunner {
 
 extension RunnerLimits {
     /// Bounds for tests: a pool that just holds `tokens` positions, steps of at most `batch` tokens.
-    public static func forTests(tokens: Int, batch: Int = 256, blockSize: Int = 16, spareBlocks: Int = 0) -> RunnerLimits {
+    public static func forTests(tokens: Int, batch: Int = 256, blockSize: Int = 16, spareBlocks: Int = 0)
+        -> RunnerLimits
+    {
         RunnerLimits(
             maxBatchedTokens: batch, maxLogitRows: batch, maxModelLength: tokens, blockSize: blockSize,
             blockCount: (tokens + blockSize - 1) / blockSize + spareBlocks)

@@ -1,4 +1,5 @@
 import Foundation
+public import MartinetModels
 
 /// Models that tests run: small ones in the repository, real ones in the model store.
 public enum TestModels {
@@ -17,6 +18,12 @@ public enum TestModels {
 
     /// Where a model of random weights lies.
     public static func tiny(_ name: String) -> String { Fixtures.url("tiny").appendingPathComponent(name).path }
+
+    /// A model that loads and runs in milliseconds: llama with random weights, 320 tokens, a context of 512 and a chat
+    /// template. What it writes is noise, but always the same noise.
+    public static func tinyModel() throws -> LoadedModel {
+        try LoadedModel.load(path: tiny("llama.gguf"), name: "tiny")
+    }
 
     private static func stored(_ file: String, name: String) throws -> String {
         let environment = ProcessInfo.processInfo.environment

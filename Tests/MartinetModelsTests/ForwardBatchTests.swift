@@ -81,7 +81,9 @@ struct ForwardBatchTests {
         RunnerOptions(instructionSet: 99),
     ]) func refusesOptions(_ options: RunnerOptions) throws {
         let network = try ModelNetwork(ModelFile.open(path: TestModels.tiny("llama")))
-        let error = #expect(throws: ModelError.self) { _ = try network.makeRunner(limits: Self.limits, options: options) }
+        let error = #expect(throws: ModelError.self) {
+            _ = try network.makeRunner(limits: Self.limits, options: options)
+        }
         #expect(error?.code == .invalidSetting)
     }
 }

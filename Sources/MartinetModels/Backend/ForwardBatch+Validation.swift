@@ -27,7 +27,8 @@ extension ForwardBatch {
             let end = slice.start + slice.tokens.count
             let needed = (end + limits.blockSize - 1) / limits.blockSize
             guard slice.blocks.count >= needed else {
-                throw refuse("slice \(index) needs \(needed) KV blocks for \(end) positions and has \(slice.blocks.count)")
+                throw refuse(
+                    "slice \(index) needs \(needed) KV blocks for \(end) positions and has \(slice.blocks.count)")
             }
             if let wrong = slice.blocks.prefix(needed).first(where: { $0 < 0 || Int($0) >= limits.blockCount }) {
                 throw refuse("slice \(index) names KV block \(wrong); the pool has \(limits.blockCount)")

@@ -16,7 +16,8 @@ struct ConfigurationReader {
         }
         guard let value = int(key), range.contains(value) else {
             let found = double(key).map { "\($0)" } ?? "not a number"
-            throw invalid("\"\(key)\" is \(found); it must be a whole number in \(range.lowerBound)...\(range.upperBound)")
+            throw invalid(
+                "\"\(key)\" is \(found); it must be a whole number in \(range.lowerBound)...\(range.upperBound)")
         }
         return value
     }

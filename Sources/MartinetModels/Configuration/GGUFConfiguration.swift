@@ -69,7 +69,8 @@ extension ModelConfiguration {
             guard divisors.type == .float32, divisors.rows == 1, divisors.columns <= 4096 else {
                 throw reader.invalid("the tensor \"rope_freqs.weight\" must be a vector of F32")
             }
-            return .divisors((0..<divisors.columns).map { divisors.bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) })
+            return .divisors(
+                (0..<divisors.columns).map { divisors.bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) })
         }
         let typeKey = "\(prefix).rope.scaling.type"
         // Old files have only a linear factor, under one key or the other.

@@ -79,7 +79,9 @@ extension ModelConfiguration {
         case "llama3":
             let low = try reader.number("low_freq_factor", in: factors)
             let high = try reader.number("high_freq_factor", in: factors)
-            guard low < high else { throw reader.invalid("\"low_freq_factor\" \(low) must be below \"high_freq_factor\" \(high)") }
+            guard low < high else {
+                throw reader.invalid("\"low_freq_factor\" \(low) must be below \"high_freq_factor\" \(high)")
+            }
             parsed = .llama3(
                 factor: try reader.number("factor", in: factors), lowFrequencyFactor: low, highFrequencyFactor: high,
                 originalContext: try reader.integer(
