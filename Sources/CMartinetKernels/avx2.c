@@ -26,9 +26,11 @@ INLINE vi dot_bytes(vi acc, __m256i w, __m256i x, bool wide) {
     return acc + (vi)_mm256_madd_epi16(high, _mm256_set1_epi16(16));
 }
 
+#include "rows256.h"
 #include "elementwise.h"
 #include "attention.h"
 #include "matmul_float.h"
+#include "unpack.h"
 #include "matmul.h"
 #include "table.h"
 

@@ -27,9 +27,11 @@ INLINE vi dot_bytes(vi acc, __m512i w, __m512i x, bool wide) {
     return acc + (vi)_mm512_madd_epi16(high, _mm512_set1_epi16(16));
 }
 
+#include "rows512.h"
 #include "elementwise.h"
 #include "attention.h"
 #include "matmul_float.h"
+#include "unpack.h"
 #include "matmul.h"
 #include "table.h"
 

@@ -16,9 +16,11 @@
 #define TABLE_ISA MK_ISA_AVX512_VNNI
 
 #include "vector.h"
+#include "rows512.h"
 #include "elementwise.h"
 #include "attention.h"
 #include "matmul_float.h"
+#include "unpack.h"
 #include "matmul.h"
 #include "table.h"
 

@@ -6,30 +6,6 @@
 //
 // The includer defines DOT(acc, w, x, wide): acc + Σ of four unsigned × signed byte products per lane.
 
-enum { TILES = 2, CHUNK_BLOCKS = 16, TOKEN_TILE = 128 };
-
-typedef struct {
-    uint8_t q[TILES][CHUNK_BLOCKS * 32 * W] __attribute__((aligned(64)));
-    float d[TILES][CHUNK_BLOCKS * 2 * W] __attribute__((aligned(64)));
-    float m[TILES][CHUNK_BLOCKS * 2 * W] __attribute__((aligned(64)));
-} WEIGHT_TILE;
-
-// Any format, by way of the scalar decoder.
-static void unpack_tile(const mk_format *format, int32_t type, const char *weights, size_t row_bytes, size_t row,
-                        size_t last, size_t first, size_t count, WEIGHT_TILE *tile, int which) {
-    uint32_t q[CHUNK_BLOCKS * 8];
-    float d[CHUNK_BLOCKS * 2], m[CHUNK_BLOCKS * 2];
-    size_t groups = count * 32 / format->group;
-    for (size_t r = 0; r < W; r++) {
-        size_t source = row + r < last ? row + r : last;
-        mk_unpack(type, weights + source * row_bytes, first, count, (uint8_t *)q, d, m);
-        for (size_t k = 0; k < count * 8; k++) memcpy(tile->q[which] + 4 * (k * W + r), q + k, 4);
-        for (size_t g = 0; g < groups; g++) tile->d[which][g * W + r] = d[g];
-        if (!format->offset) continue;
-        for (size_t g = 0; g < groups; g++) tile->m[which][g * W + r] = m[g];
-    }
-}
-
 INLINE vi broadcast_at(const void *p) {
     int32_t v;
     memcpy(&v, p, 4);
@@ -52,7 +28,7 @@ INLINE void multiply(const WEIGHT_TILE *tile, int tiles, const mk_packed *x, siz
 #pragma clang loop unroll(full)
         for (size_t k = 0; k < group / 4; k++) {
             vb w[TILES];
-            for (int i = 0; i < tiles; i++) memcpy(&w[i], tile->q[i] + (g * group / 4 + k) * 4 * W, sizeof(vb));
+            for (int i = 0; i < tiles; i++) memcpy(&w[i], tile[i].q + (g * group / 4 + k) * 4 * W, sizeof(vb));
 #pragma clang loop unroll(full)
             for (int t = 0; t < tokens; t++) {
                 vi v = broadcast_at(x[t].q + column + 4 * k);
@@ -61,12 +37,12 @@ INLINE void multiply(const WEIGHT_TILE *tile, int tiles, const mk_packed *x, siz
         }
 #pragma clang loop unroll(full)
         for (int i = 0; i < tiles; i++) {
-            vf d = load(tile->d[i] + g * W);
+            vf d = load(tile[i].d + g * W);
 #pragma clang loop unroll(full)
             for (int t = 0; t < tokens; t++) {
                 vf scale = d * x[t].d[column / 32];
                 total[t][i] = fma_(__builtin_convertvector(acc[t][i], vf), scale, total[t][i]);
-                if (offset) total[t][i] = fma_(load(tile->m[i] + g * W), (vf)x[t].s[at], total[t][i]);
+                if (offset) total[t][i] = fma_(load(tile[i].m + g * W), (vf)x[t].s[at], total[t][i]);
             }
         }
     }
@@ -124,6 +100,20 @@ static multiply_function *multiply_for(const mk_format *format) {
     return format->zero == 128 ? multiply_32_wide : multiply_32_zero;
 }
 
+// Not a loop over single outputs: compilers make that masked loads, which are very slow where bias is NULL.
+INLINE void finish_rows(const float *dots, size_t n, const float *bias, bool accumulate, float *out) {
+    vf total = (vf)0;
+    if (n == W) {
+        if (accumulate) total = load(out);
+        if (bias) total += load(bias);
+        store(out, total + load(dots));
+    } else {
+        if (accumulate) total = load_part(out, n);
+        if (bias) total += load_part(bias, n);
+        store_part(out, total + load_part(dots, n), n);
+    }
+}
+
 static void matmul(int32_t type, const void *weights, size_t row_bytes, size_t row_begin, size_t row_end,
                    size_t columns, const void *packed, size_t packed_bytes, size_t tokens, const float *bias,
                    bool accumulate, float *out, size_t out_stride) {
@@ -134,27 +124,42 @@ static void matmul(int32_t type, const void *weights, size_t row_bytes, size_t r
                      accumulate, out, out_stride);
         return;
     }
-    WEIGHT_TILE tile;
+    WEIGHT_TILE tile[TILES];
     float sums[TOKEN_TILE * TILES * W];
     multiply_function *add_chunk = multiply_for(format);
-    size_t blocks = columns / 32;
+    size_t blocks = columns / 32, bytes_per_32 = format->block_bytes * 32u / format->block;
     for (size_t r = row_begin; r < row_end; r += TILES * W) {
         size_t rows = row_end - r < TILES * W ? row_end - r : TILES * W;
         int tiles = rows > W ? 2 : 1;
+        // A tile that would pass the end starts earlier instead: lanes are independent of one another.
+        size_t start[TILES];
+        for (int i = 0; i < tiles; i++) {
+            start[i] = r + (size_t)i * W;
+            if (start[i] + W > row_end) start[i] = row_end > W ? row_end - W : 0;
+        }
         for (size_t t0 = 0; t0 < tokens; t0 += TOKEN_TILE) {
             size_t count = tokens - t0 < TOKEN_TILE ? tokens - t0 : TOKEN_TILE;
             memset(sums, 0, count * TILES * W * 4);
             for (size_t b = 0; b < blocks; b += CHUNK_BLOCKS) {
                 size_t width = blocks - b < CHUNK_BLOCKS ? blocks - b : CHUNK_BLOCKS;
-                for (int i = 0; i < tiles; i++)
-                    unpack_tile(format, type, weights, row_bytes, r + (size_t)i * W, row_end - 1, b, width, &tile, i);
-                add_chunk(&tile, tiles, packed, packed_bytes, columns, t0, count, b, width, sums);
+                for (int i = 0; i < tiles; i++) {
+                    const char *w = (const char *)weights + start[i] * row_bytes;
+                    // Rows go by side by side, which hardware prefetchers follow badly: fetch the tiles after next.
+                    tile[i].ahead = (const uint8_t *)w + TILES * W * row_bytes + b * W * bytes_per_32;
+                    if (row_end < W) {
+                        unpack_few(format, type, w, row_bytes, row_end, b, width, &tile[i]);
+                    } else {
+                        unpack_rows(format, type, w, row_bytes, b, width, &tile[i]);
+                    }
+                }
+                add_chunk(tile, tiles, packed, packed_bytes, columns, t0, count, b, width, sums);
             }
-            for (size_t t = 0; t < count; t++) {
-                const float *dots = sums + t * TILES * W;
-                float *o = out + (t0 + t) * out_stride + r;
-                for (size_t j = 0; j < rows; j++)
-                    o[j] = ((accumulate ? o[j] : 0) + (bias ? bias[r + j] : 0)) + dots[j];
+            for (int i = 0; i < tiles; i++) {
+                size_t begin = r + (size_t)i * W, n = row_end - begin < W ? row_end - begin : W;
+                const float *dots = sums + (size_t)i * W + (begin - start[i]);
+                for (size_t t = 0; t < count; t++)
+                    finish_rows(dots + t * TILES * W, n, bias ? bias + begin : NULL, accumulate,
+                                out + (t0 + t) * out_stride + begin);
             }
         }
     }

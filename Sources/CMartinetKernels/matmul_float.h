@@ -79,9 +79,11 @@ static void matmul_exact(int32_t type, const void *weights, size_t row_bytes, si
                 }
             }
             for (size_t t = 0; t < count; t++) {
-                float *o = out + (t0 + t) * out_stride;
-                for (size_t j = r; j < r + rows; j++)
-                    o[j] = ((accumulate ? o[j] : 0) + (bias ? bias[j] : 0)) + sum_lanes(sums[j - r][t]);
+                for (size_t j = 0; j < rows; j++) {
+                    float *o = out + (t0 + t) * out_stride + r + j, start = accumulate ? *o : 0;
+                    if (bias) start += bias[r + j];
+                    *o = start + sum_lanes(sums[j][t]);
+                }
             }
         }
     }
