@@ -1,0 +1,191 @@
+internal import MartinetTemplates
+
+/// Checks chat messages and gives them the form that chat templates see.
+enum ChatMessage {
+    /// Most messages in a conversation.
+    static let maximumCount = 16_384
+    private static let roles: Set<String> = ["system", "developer", "user", "assistant", "tool", "function"]
+
+    /// Takes `messages`.
+    static func list(_ fields: inout FieldReader) throws(APIError) -> [TemplateValue] {
+        guard let values = try fields.array("messages", maximum: maximumCount) else {
+            throw .invalid(
+                "messages", "`messages` is required: an array of objects with `role` and `content`.",
+                code: "missing_required_parameter")
+        }
+        guard !values.isEmpty else { throw .invalid("messages", "`messages` must hold at least one message.") }
+        var messages: [TemplateValue] = []
+        for (index, value) in values.enumerated() {
+            messages.append(try message(value, path: "messages[\(index)]"))
+        }
+        return messages
+    }
+
+    private static func message(_ value: JSONValue, path: String) throws(APIError) -> TemplateValue {
+        var fields = try FieldReader(value, path: path)
+        guard var role = try fields.string("role", maximum: 64) else {
+            throw .invalid("\(path).role", "`\(path).role` is required.", code: "missing_required_parameter")
+        }
+        guard roles.contains(role) else {
+            throw .invalid(
+                "\(path).role",
+                "`\(path).role` must be one of \(roles.sorted().joined(separator: ", ")), got `\(role)`.")
+        }
+        // Templates know the older name.
+        if role == "developer" { role = "system" }
+        var members: [(key: String, value: TemplateValue)] = [(key: "role", value: .string(role))]
+        let calls = try toolCalls(&fields, role: role)
+        if let content = try content(&fields, path: path) {
+            members.append((key: "content", value: .string(content)))
+        } else if role == "assistant", calls != nil || fields.has("refusal") {
+            members.append((key: "content", value: .string("")))
+        } else {
+            throw .invalid(
+                "\(path).content", "`\(path).content` is required: a string or an array of text parts.",
+                code: "missing_required_parameter")
+        }
+        if let calls { members.append((key: "tool_calls", value: .array(calls))) }
+        for name in ["name", "tool_call_id", "reasoning_content"] {
+            if let text = try fields.string(name) { members.append((key: name, value: .string(text))) }
+        }
+        return .object(members)
+    }
+
+    /// A string, or text parts joined as they stand.
+    private static func content(_ fields: inout FieldReader, path: String) throws(APIError) -> String? {
+        guard let value = fields.take("content") else { return nil }
+        switch value {
+        case .string(let text): return text
+        case .array(let parts):
+            var text = ""
+            for (index, part) in parts.enumerated() {
+                let path = "\(path).content[\(index)]"
+                var part = try FieldReader(part, path: path)
+                let type = try part.string("type", maximum: 64)
+                guard type == "text" else {
+                    throw .invalid(
+                        "\(path).type",
+                        "`\(path).type` must be `text`, got `\(type ?? "null")`: this model reads text only.",
+                        code: "unsupported_content")
+                }
+                guard let piece = try part.string("text") else {
+                    throw .invalid("\(path).text", "`\(path).text` is required.", code: "missing_required_parameter")
+                }
+                text += piece
+            }
+            return text
+        default: throw fields.wrong("content", "a string or an array of text parts", got: value)
+        }
+    }
+
+    /// Past tool calls. Their arguments come as JSON in a string; templates want the value.
+    private static func toolCalls(_ fields: inout FieldReader, role: String) throws(APIError) -> [TemplateValue]? {
+        let path = fields.name("tool_calls")
+        guard let values = try fields.array("tool_calls", maximum: 1024) else { return nil }
+        guard role == "assistant" else {
+            throw .invalid(path, "`\(path)` is only allowed in messages of the assistant.")
+        }
+        var calls: [TemplateValue] = []
+        for (index, value) in values.enumerated() {
+            var call = try FieldReader(value, path: "\(path)[\(index)]")
+            guard var function = try call.object("function"), let name = try function.string("name", maximum: 256)
+            else {
+                throw .invalid(
+                    "\(path)[\(index)].function", "`\(path)[\(index)].function` needs a `name`.",
+                    code: "missing_required_parameter")
+            }
+            var arguments = TemplateValue.object([])
+            switch function.take("arguments") {
+            case nil: break
+            case .string(let text)?:
+                arguments = (try? JSONParser.parse(Array(text.utf8)))?.templateValue ?? .string(text)
+            case let value?: arguments = value.templateValue
+            }
+            calls.append(
+                .object([
+                    (key: "id", value: .string(try call.string("id", maximum: 256) ?? "call_\(index)")),
+                    (key: "type", value: .string("function")),
+                    (
+                        key: "function",
+                        value: .object([(key: "name", value: .string(name)), (key: "arguments", value: arguments)])
+                    ),
+                ]))
+        }
+        return calls.isEmpty ? nil : calls
+    }
+}
+
+/// The fields that make a conversation into a prompt: chat completions and `/tokenize` share them.
+public struct Conversation: Sendable {
+    var messages: [TemplateValue]
+    var tools: [TemplateValue]?
+    var addGenerationPrompt: Bool
+    var continueFinalMessage: Bool
+    var arguments: [(String, TemplateValue)]
+
+    init(_ fields: inout FieldReader) throws(APIError) {
+        messages = try ChatMessage.list(&fields)
+        continueFinalMessage = try fields.bool("continue_final_message") ?? false
+        let addsPrompt = try fields.bool("add_generation_prompt")
+        if continueFinalMessage, addsPrompt == true {
+            throw .invalid(
+                "continue_final_message",
+                "`continue_final_message` and `add_generation_prompt` cannot both be true.")
+        }
+        addGenerationPrompt = addsPrompt ?? !continueFinalMessage
+        if fields.has("chat_template") {
+            throw .unsupported("chat_template", "`chat_template` is not accepted: the model's own template is used.")
+        }
+        arguments = []
+        if let value = fields.take("chat_template_kwargs") {
+            guard case .object(let members) = value else {
+                throw fields.wrong("chat_template_kwargs", "an object", got: value)
+            }
+            for (key, value) in members {
+                guard !["messages", "tools", "add_generation_prompt", "bos_token", "eos_token"].contains(key) else {
+                    throw .invalid("chat_template_kwargs", "`chat_template_kwargs` must not set `\(key)`.")
+                }
+                arguments.append((key, value.templateValue))
+            }
+        }
+        try takeTools(&fields)
+    }
+
+    private mutating func takeTools(_ fields: inout FieldReader) throws(APIError) {
+        var definitions: [TemplateValue] = []
+        for (index, value) in (try fields.array("tools", maximum: 1024) ?? []).enumerated() {
+            let path = "tools[\(index)]"
+            var tool = try FieldReader(value, path: path)
+            guard try tool.string("type", maximum: 64) == "function" else {
+                throw .invalid("\(path).type", "`\(path).type` must be `function`.")
+            }
+            guard var function = try tool.object("function"), let name = try function.string("name", maximum: 256),
+                !name.isEmpty
+            else {
+                throw .invalid(
+                    "\(path).function.name", "`\(path).function.name` is required.", code: "missing_required_parameter")
+            }
+            definitions.append(value.templateValue)
+        }
+        tools = definitions.isEmpty ? nil : definitions
+        switch fields.take("tool_choice") {
+        case nil, .string("auto")?: break
+        case .string("none")?: tools = nil
+        case .string("required")?, .object?:
+            throw .unsupported("tool_choice", "`tool_choice` must be `auto` or `none`: calls cannot be forced yet.")
+        case let value?: throw fields.wrong("tool_choice", "`auto` or `none`", got: value)
+        }
+        _ = try fields.bool("parallel_tool_calls")
+    }
+
+    /// The prompt's tokens.
+    func encode(_ service: any InferenceService) throws(APIError) -> [Int32] {
+        do {
+            return try service.chatPrompt(
+                messages: messages, tools: tools, addGenerationPrompt: addGenerationPrompt,
+                continueFinalMessage: continueFinalMessage, arguments: arguments)
+        } catch {
+            throw APIError(error)
+        }
+    }
+}

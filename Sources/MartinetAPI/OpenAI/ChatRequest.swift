@@ -1,0 +1,51 @@
+public import MartinetEngine
+
+/// `POST /v1/chat/completions`.
+public struct ChatRequest: Sendable {
+    /// What the prompt is made of.
+    public var conversation: Conversation
+    /// How to generate.
+    public var fields: SamplingFields
+    /// Whether and how to stream.
+    public var streaming: StreamOptions
+    /// Whether to report log probabilities.
+    public var logprobs: Bool
+
+    /// Decodes a request; the output fills the model's context unless it says otherwise.
+    public init(_ body: [UInt8], model: ServedModel) throws(APIError) {
+        var reader = try FieldReader(body: body)
+        try model.check(&reader)
+        conversation = try Conversation(&reader)
+        streaming = try StreamOptions(&reader)
+        var base = SamplingFields.Base.openAI(model, maxTokens: nil)
+        base.maxTokensFields = ["max_completion_tokens", "max_tokens"]
+        fields = try SamplingFields(&reader, model: model, base: base)
+        logprobs = try reader.bool("logprobs") ?? false
+        let top = try reader.integer("top_logprobs", in: 0...20)
+        if top != nil, !logprobs {
+            throw .invalid("top_logprobs", "`top_logprobs` is only allowed when `logprobs` is true.")
+        }
+        if logprobs { fields.sampling.logprobs = top ?? 0 }
+        try CommonFields.takeResponseFormat(&reader)
+        try CommonFields.take(&reader)
+        for name in ["functions", "function_call", "audio", "web_search_options"] where reader.has(name) {
+            throw .unsupported(name, "`\(name)` is not supported\(name.hasPrefix("function") ? "; use `tools`" : "").")
+        }
+        if let modalities = try reader.array("modalities", maximum: 8),
+            modalities.contains(where: { $0.string != "text" })
+        {
+            throw .unsupported("modalities", "`modalities` must be [\"text\"].")
+        }
+        if streaming.stream, fields.sampling.promptLogprobs != nil {
+            throw .unsupported("prompt_logprobs", "`prompt_logprobs` is not available with `stream`.")
+        }
+    }
+
+    /// The engine's request.
+    public func request(
+        id: String, model: ServedModel, service: any InferenceService
+    ) throws(APIError) -> InferenceRequest {
+        try model.request(
+            id: id, prompt: conversation.encode(service), fields: fields, promptField: "messages")
+    }
+}

@@ -1,0 +1,150 @@
+internal import HTTPTypes
+internal import MartinetTelemetry
+internal import Hummingbird
+internal import Logging
+internal import MartinetAPI
+internal import MartinetEngine
+internal import NIOCore
+
+/// Runs a decoded request on the engine and writes its answer, whole or as a stream.
+struct GenerationRunner: Sendable {
+    let service: any InferenceService
+    let state: ServerState
+    let metrics: ServerMetrics
+    let logger: Logger
+
+    /// What a request that came to its end brought, for all its prompts.
+    func collect(_ requests: [InferenceRequest], context: MartinetContext) async throws -> [InferenceResult] {
+        try state.beginGeneration()
+        defer { state.endGeneration() }
+        var record = GenerationRecord(requests, metrics: metrics)
+        var outcome = ServerMetrics.Outcome.failure
+        defer { finish(record, outcome, context: context) }
+        let merger = EventMerger(try submit(requests))
+        defer { merger.cancel() }
+        let monitor = await context.channel.connectionMonitor()
+        let observer = monitor?.onClose { merger.cancel() }
+        defer { if let observer { monitor?.remove(observer) } }
+
+        var results = requests.map { request in
+            InferenceResult(promptTokenCount: request.prompt.count, sampleCount: request.sampleCount)
+        }
+        do {
+            while let batch = try await merger.next() {
+                let now = ContinuousClock.now
+                for (prompt, events) in batch {
+                    for event in events {
+                        record.add(event, prompt: prompt, at: now)
+                        results[prompt].add(event)
+                    }
+                }
+            }
+        } catch {
+            throw APIError(error)
+        }
+        guard !merger.isCancelled else {
+            outcome = .disconnect
+            throw APIError(status: 499, "The client left.", code: "client_closed_request")
+        }
+        outcome = .success
+        return results
+    }
+
+    /// A stream of events. The engine takes the request before the head is sent, so that a refusal has its status.
+    func stream(
+        _ requests: [InferenceRequest], encoding: some StreamEncoding, context: MartinetContext
+    ) throws -> Response {
+        try state.beginGeneration()
+        let merger: EventMerger
+        let record = GenerationRecord(requests, metrics: metrics)
+        do {
+            merger = EventMerger(try submit(requests))
+        } catch {
+            state.endGeneration()
+            finish(record, .failure, context: context)
+            throw error
+        }
+        // The body's writer may never run where the client left already; then this one's end ends the request.
+        let lease = Lease { [self] isWritten in
+            merger.cancel()
+            state.endGeneration()
+            if !isWritten { finish(record, .disconnect, context: context) }
+        }
+        var headers: HTTPFields = [.contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache"]
+        // Proxies such as nginx must not collect the stream.
+        if let name = HTTPField.Name("X-Accel-Buffering") { headers[name] = "no" }
+        return Response(
+            status: .ok,
+            headers: headers,
+            body: ResponseBody { writer in
+                lease.markWritten()
+                let monitor = await context.channel.connectionMonitor()
+                let observer = monitor?.onClose { merger.cancel() }
+                defer { if let observer { monitor?.remove(observer) } }
+                try await write(merger, record: record, encoding: encoding, to: &writer, context: context)
+                withExtendedLifetime(lease) {}
+            })
+    }
+
+    private func write(
+        _ merger: EventMerger, record: GenerationRecord, encoding: some StreamEncoding,
+        to writer: inout any ResponseBodyWriter, context: MartinetContext
+    ) async throws {
+        var record = record
+        var encoding = encoding
+        var outcome = ServerMetrics.Outcome.disconnect
+        defer { finish(record, outcome, context: context) }
+        var json = JSONWriter()
+        do {
+            while let batch = try await merger.next() {
+                let now = ContinuousClock.now
+                for (prompt, events) in batch {
+                    for event in events {
+                        record.add(event, prompt: prompt, at: now)
+                        encoding.encode(event, prompt: prompt, usage: record.usage, into: &json)
+                    }
+                }
+                guard !json.bytes.isEmpty else { continue }
+                // Waits while the client does not read: what comes meanwhile goes out as one write.
+                try await writer.write(ByteBuffer(bytes: json.bytes))
+                json.removeAll()
+            }
+            guard !merger.isCancelled else { return }
+            encoding.finish(record.usage, into: &json)
+            json.raw(ServerSentEvents.done)
+            outcome = .success
+        } catch let error as EngineError {
+            outcome = .failure
+            json.removeAll()
+            ServerSentEvents.write(APIError(error), to: &json)
+            json.raw(ServerSentEvents.done)
+        }
+        try await writer.write(ByteBuffer(bytes: json.bytes))
+        try await writer.finish(nil)
+    }
+
+    private func submit(_ requests: [InferenceRequest]) throws(APIError) -> [EventMerger.Events] {
+        var streams: [EventMerger.Events] = []
+        do {
+            for request in requests { streams.append(try service.generate(request)) }
+        } catch {
+            throw APIError(error)
+        }
+        return streams
+    }
+
+    private func finish(_ record: GenerationRecord, _ outcome: ServerMetrics.Outcome, context: MartinetContext) {
+        record.finish(outcome)
+        context.record.update { facts in
+            facts.usage = record.usage
+            facts.firstTokenSeconds = record.firstTokenSeconds
+            facts.outcome =
+                switch outcome {
+                case .success: "success"
+                case .failure: "failure"
+                case .disconnect: "disconnect"
+                }
+        }
+        context.record.write(to: logger)
+    }
+}

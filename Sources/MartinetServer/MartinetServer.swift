@@ -1,0 +1,99 @@
+public import Hummingbird
+internal import HTTPTypes
+internal import HummingbirdCore
+public import Logging
+public import MartinetAPI
+internal import NIOCore
+internal import ServiceLifecycle
+internal import UnixSignals
+
+/// The HTTP server: an engine, its routes, and what runs beside them.
+///
+/// ```swift
+/// let server = MartinetServer(model: model, service: engine, configuration: .init(), logger: logger)
+/// try await server.run { port in print("http://127.0.0.1:\(port)") }
+/// ```
+public struct MartinetServer: Sendable {
+    private let model: ServedModel
+    private let service: any InferenceService
+    private let configuration: ServerConfiguration
+    private let logger: Logger
+    private let state = ServerState()
+    private let metrics: ServerMetrics
+
+    /// Describes a server; nothing listens yet.
+    public init(
+        model: ServedModel, service: any InferenceService, configuration: ServerConfiguration, logger: Logger
+    ) {
+        self.model = model
+        self.service = service
+        self.configuration = configuration
+        self.logger = logger
+        metrics = ServerMetrics(service: service, model: model, state: state, version: configuration.version)
+    }
+
+    /// The server as a Hummingbird application; tests drive it without a socket.
+    public func application(
+        onReady: @escaping @Sendable (Int) async -> Void = { _ in }
+    ) -> some ApplicationProtocol {
+        let idle = configuration.idleTimeout
+        return Application(
+            router: router(),
+            server: .http1(
+                configuration: .init(
+                    additionalChannelHandlers: [DisconnectHandler()],
+                    idleTimeout: .nanoseconds(Int64(idle / .nanoseconds(1))))),
+            configuration: ApplicationConfiguration(
+                address: .hostname(configuration.host, port: configuration.port), serverName: "martinet",
+                backlog: 1024),
+            onServerRunning: { [state] channel in
+                state.markReady()
+                await onReady(channel.localAddress?.port ?? 0)
+            },
+            logger: logger)
+    }
+
+    /// Listens until SIGTERM or SIGINT, then ends in order: readiness fails, running requests end, the engine stops, the
+    /// socket closes.
+    ///
+    /// - Parameter onReady: runs with the port once the server listens.
+    public func run(onReady: @escaping @Sendable (Int) async -> Void) async throws {
+        let drain = DrainService(
+            state: state, service: service, timeout: configuration.drainTimeout, logger: logger)
+        // The last to start is the first to stop.
+        let services: [any ServiceLifecycle.Service] = [
+            MetricsSampler(metrics: metrics), application(onReady: onReady), drain,
+        ]
+        var group = ServiceGroupConfiguration(
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        // Connections whose clients neither read nor leave do not hold up the end.
+        group.maximumGracefulShutdownDuration = configuration.drainTimeout + .seconds(5)
+        do {
+            try await ServiceGroup(configuration: group).run()
+        } catch  where state.isDraining {
+            logger.warning("connections were cut at shutdown", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func router() -> Router<MartinetContext> {
+        let router = Router(context: MartinetContext.self)
+        var methods: [String: [HTTPRequest.Method]] = [:]
+        for path in [
+            "/generate", "/generate_batch", "/v1/completions", "/v1/chat/completions", "/tokenize", "/detokenize",
+        ] {
+            methods[path] = [.post]
+        }
+        for path in ["/health", "/ping", "/livez", "/readyz", "/startupz", "/version", "/metrics", "/v1/models"] {
+            methods[path] = [.get]
+        }
+        router.add(middleware: RequestMiddleware(metrics: metrics, logger: logger, methods: methods))
+        StatusRoutes(
+            service: service, state: state, metrics: metrics, stallTimeout: configuration.stallTimeout,
+            version: configuration.version
+        ).add(to: router)
+        let runner = GenerationRunner(service: service, state: state, metrics: metrics, logger: logger)
+        InferenceRoutes(model: model, service: service, runner: runner, maxBodyBytes: configuration.maxBodyBytes)
+            .add(to: router)
+        return router
+    }
+}

@@ -1,0 +1,104 @@
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import MartinetAPI
+internal import MartinetEngine
+internal import MartinetTelemetry
+internal import NIOCore
+
+/// The routes that generate, and those that count tokens: decode, call, encode.
+struct InferenceRoutes: Sendable {
+    let model: ServedModel
+    let service: any InferenceService
+    let runner: GenerationRunner
+    let maxBodyBytes: Int
+
+    func add(to router: Router<MartinetContext>) {
+        router.post("generate", use: generate)
+        router.post("generate_batch", use: generateBatch)
+        router.post("v1/completions", use: completions)
+        router.post("v1/chat/completions", use: chat)
+        router.post("tokenize", use: tokenize)
+        router.post("detokenize", use: detokenize)
+        router.get("v1/models") { _, _ in Self.json(ModelList.body(model)) }
+        // Names may hold slashes.
+        router.get("v1/models/**") { _, context in
+            let name = context.parameters.getCatchAll().joined(separator: "/")
+            return Self.json(try ModelList.body(model, name: name.removingPercentEncoding ?? name))
+        }
+    }
+
+    @Sendable private func generate(_ request: Request, context: MartinetContext) async throws -> Response {
+        let decoded = try GenerateRequest.single(try await body(of: request), model: model)
+        let id = "gen-" + context.record.requestID
+        let answer = GenerateAnswer(id: id, request: decoded, model: model)
+        let requests = try decoded.requests(id: id, model: model)
+        if decoded.stream { return try runner.stream(requests, encoding: answer, context: context) }
+        return Self.json(answer.body(try await runner.collect(requests, context: context)))
+    }
+
+    @Sendable private func generateBatch(_ request: Request, context: MartinetContext) async throws -> Response {
+        let decoded = try GenerateRequest.batch(try await body(of: request), model: model)
+        let id = "gen-" + context.record.requestID
+        let answer = GenerateAnswer(id: id, request: decoded, model: model)
+        let requests = try decoded.requests(id: id, model: model)
+        return Self.json(answer.body(try await runner.collect(requests, context: context)))
+    }
+
+    @Sendable private func completions(_ request: Request, context: MartinetContext) async throws -> Response {
+        let decoded = try CompletionRequest(try await body(of: request), model: model)
+        let id = "cmpl-" + context.record.requestID
+        let requests = try decoded.requests(id: id, model: model)
+        let answer = CompletionAnswer(
+            id: id, created: Int(ProcessFigures.now), request: decoded, prompts: requests.map(\.prompt), model: model)
+        if decoded.streaming.stream { return try runner.stream(requests, encoding: answer, context: context) }
+        return Self.json(answer.body(try await runner.collect(requests, context: context)))
+    }
+
+    @Sendable private func chat(_ request: Request, context: MartinetContext) async throws -> Response {
+        let decoded = try ChatRequest(try await body(of: request), model: model)
+        let id = "chatcmpl-" + context.record.requestID
+        let inference = try decoded.request(id: id, model: model, service: service)
+        let answer = ChatAnswer(id: id, created: Int(ProcessFigures.now), request: decoded, model: model)
+        if decoded.streaming.stream { return try runner.stream([inference], encoding: answer, context: context) }
+        let results = try await runner.collect([inference], context: context)
+        return Self.json(answer.body(results[0], prompt: inference.prompt))
+    }
+
+    @Sendable private func tokenize(_ request: Request, context: MartinetContext) async throws -> Response {
+        let decoded = try TokenizeRequest(try await body(of: request), model: model)
+        return Self.json(try decoded.body(model: model, service: service))
+    }
+
+    @Sendable private func detokenize(_ request: Request, context: MartinetContext) async throws -> Response {
+        let decoded = try DetokenizeRequest(try await body(of: request), model: model)
+        return Self.json(decoded.body(model: model))
+    }
+
+    /// The whole body. Only JSON is taken: what a page of another origin can send without asking, a form or plain text,
+    /// must not run here.
+    private func body(of request: Request) async throws -> [UInt8] {
+        if let type = request.headers[.contentType] {
+            let essence = type.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
+            guard essence == "application/json" || essence.hasSuffix("+json") else {
+                throw APIError(
+                    status: 415, "The content type must be application/json, got \(essence.prefix(128)).",
+                    code: "unsupported_media_type")
+            }
+        }
+        let tooLarge = APIError(
+            status: 413, "The body must have at most \(maxBodyBytes) bytes.", code: "request_too_large")
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > maxBodyBytes { throw tooLarge }
+        do {
+            return Array(buffer: try await request.body.collect(upTo: maxBodyBytes))
+        } catch is NIOTooManyBytesError {
+            throw tooLarge
+        }
+    }
+
+    static func json(_ body: [UInt8]) -> Response {
+        Response(
+            status: .ok, headers: [.contentType: "application/json"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
+    }
+}

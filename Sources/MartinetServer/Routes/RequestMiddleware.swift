@@ -1,0 +1,100 @@
+internal import MartinetTelemetry
+internal import HTTPTypes
+internal import Hummingbird
+internal import Logging
+internal import MartinetAPI
+internal import NIOCore
+
+/// Stands around every route: request ids, errors in the API's shape, HTTP metrics, the request log.
+struct RequestMiddleware: RouterMiddleware {
+    let metrics: ServerMetrics
+    let logger: Logger
+    /// Paths that exist, with the methods they take, to tell 405 from 404.
+    let methods: [String: [HTTPRequest.Method]]
+
+    func handle(
+        _ request: Request, context: MartinetContext,
+        next: (Request, MartinetContext) async throws -> Response
+    ) async throws -> Response {
+        let id = Self.requestID(request.headers[.requestID])
+        context.record.update { facts in
+            facts.requestID = id
+            facts.method = request.method.rawValue
+            facts.path = request.uri.path
+        }
+        var response: Response
+        do {
+            response = try await next(request, context)
+        } catch let error as APIError {
+            response = Self.response(error)
+        } catch let error as HTTPError where error.status == .notFound {
+            response = notFound(request)
+        } catch let error as any HTTPResponseError {
+            response = Self.response(
+                APIError(status: Int(error.status.code), "The request is not valid HTTP for this route: \(error)."))
+        } catch {
+            logger.error("request failed", metadata: ["request_id": "\(id)", "error": "\(error)"])
+            response = Self.response(
+                APIError(
+                    status: 500, "The server failed; its log names the cause under request \(id).",
+                    type: "server_error", code: "internal_error"))
+        }
+        response.headers[.requestID] = id
+        let method = Self.knownMethods.contains(request.method) ? request.method.rawValue : "OTHER"
+        let handler = context.endpointPath ?? "none"
+        metrics.httpRequests(method, "\(response.status.code)", handler).increment()
+        metrics.httpDurations(method, handler).observe(context.record.seconds)
+        let status = Int(response.status.code)
+        context.record.update { $0.status = status }
+        // A stream's line is written at its end.
+        if response.body.contentLength != nil { context.record.write(to: logger) }
+        return response
+    }
+
+    private static let knownMethods: [HTTPRequest.Method] = [
+        .get, .post, .head, .options, .put, .delete, .patch,
+    ]
+
+    private func notFound(_ request: Request) -> Response {
+        guard let methods = methods[request.uri.path] else {
+            return Self.response(
+                APIError(status: 404, "There is no route \(request.uri.path.prefix(256)).", code: "not_found"))
+        }
+        let allowed = methods.map(\.rawValue).joined(separator: ", ")
+        var response = Self.response(
+            APIError(
+                status: 405, "\(request.uri.path) does not take \(request.method.rawValue.prefix(32)); use \(allowed).",
+                code: "method_not_allowed"))
+        response.headers[.allow] = allowed
+        return response
+    }
+
+    /// The client's id where it is short and plain, else a new one.
+    private static func requestID(_ given: String?) -> String {
+        if let given, (1...128).contains(given.utf8.count), given.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) {
+            return given
+        }
+        return newID()
+    }
+
+    /// 24 random hexadecimal digits.
+    static func newID() -> String {
+        let high = String(UInt64.random(in: 0...UInt64.max), radix: 16)
+        let low = String(UInt32.random(in: 0...UInt32.max), radix: 16)
+        return String(repeating: "0", count: 16 - high.count) + high + String(repeating: "0", count: 8 - low.count)
+            + low
+    }
+
+    static func response(_ error: APIError) -> Response {
+        var response = Response(
+            status: .init(code: error.status), headers: [.contentType: "application/json"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: error.body)))
+        if let seconds = error.retryAfter { response.headers[.retryAfter] = "\(seconds)" }
+        return response
+    }
+}
+
+extension HTTPField.Name {
+    /// `X-Request-Id`, named in both directions.
+    static let requestID = HTTPField.Name("X-Request-Id") ?? .server
+}

@@ -1,0 +1,187 @@
+import ArgumentParser
+import Foundation
+import MartinetEngine
+import MartinetServer
+import MartinetTelemetry
+
+/// Takes a setting from its flag, else from the environment (`--max-num-seqs`, then `MARTINET_MAX_NUM_SEQS`).
+struct Settings {
+    var environment = ProcessInfo.processInfo.environment
+
+    static func variable(_ flag: String) -> String {
+        "MARTINET_" + flag.uppercased().replacingOccurrences(of: "-", with: "_")
+    }
+
+    func value<Value: LosslessStringConvertible>(_ flag: String, _ given: Value?, kind: String) throws -> Value? {
+        if let given { return given }
+        guard let text = environment[Self.variable(flag)], !text.isEmpty else { return nil }
+        guard let value = Value(text) else {
+            throw ValidationError("\(Self.variable(flag)) must be \(kind), but is `\(text)`.")
+        }
+        return value
+    }
+
+    func text(_ flag: String, _ given: String?) -> String? {
+        given ?? environment[Self.variable(flag)].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    func integer(_ flag: String, _ given: Int?, in range: ClosedRange<Int>) throws -> Int? {
+        guard let value = try value(flag, given, kind: "an integer") else { return nil }
+        guard range.contains(value) else {
+            let expected =
+                range.upperBound == .max
+                ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
+            throw ValidationError("--\(flag) must be \(expected), but is \(value).")
+        }
+        return value
+    }
+
+    /// A number of bytes: `1073741824`, `512MiB`, `4G`.
+    func bytes(_ flag: String, _ given: String?) throws -> Int? {
+        guard let text = text(flag, given) else { return nil }
+        let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+        let unit = text.dropFirst(digits.count).lowercased()
+        let shifts = [
+            "": 0, "b": 0, "k": 10, "kb": 10, "kib": 10, "m": 20, "mb": 20, "mib": 20, "g": 30, "gb": 30, "gib": 30,
+        ]
+        guard let number = Double(digits), let shift = shifts[unit], number > 0, number < 1e12 else {
+            throw ValidationError("--\(flag) must be a number of bytes such as 4GiB, but is `\(text)`.")
+        }
+        let bytes = number * Double(1 << shift)
+        guard bytes >= 1, bytes < 1e18 else {
+            throw ValidationError("--\(flag) is out of range: `\(text)`.")
+        }
+        return Int(bytes)
+    }
+}
+
+/// Flags of the engine.
+struct EngineFlags: ParsableArguments {
+    @Option(help: "Most sequences in a step (256).")
+    var maxNumSeqs: Int?
+
+    @Option(help: "Most tokens in a step (512 on a CPU).")
+    var maxNumBatchedTokens: Int?
+
+    @Option(help: "Longest sequence, prompt and output (the model's, or what memory allows).")
+    var maxModelLen: Int?
+
+    @Option(help: "The share of memory that weights and KV cache may plan with (0.9).")
+    var gpuMemoryUtilization: Double?
+
+    @Option(help: "How activations and the KV cache are held: auto, float16, bfloat16, float32 (auto).")
+    var dtype: String?
+
+    @Option(help: "Weights are served in the file's own quantisation: auto or gguf (auto).")
+    var quantization: String?
+
+    @Option(help: "Devices that share a model; only 1 is supported.")
+    var tensorParallelSize: Int?
+
+    @Option(help: "Where the seeds of requests without one come from (0).")
+    var seed: UInt64?
+
+    @Option(help: "Compute threads (all cores).")
+    var threads: Int?
+
+    @Option(help: "Memory of the KV cache, such as 2GiB (planned).")
+    var kvCacheMemory: String?
+
+    @Option(help: "Tokens in a KV block (16).")
+    var blockSize: Int?
+
+    @Option(help: "Most sequences that may wait (4096).")
+    var maxWaiting: Int?
+
+    @Flag(inversion: .prefixedNo, help: "Reuse KV blocks of equal prefixes (on).")
+    var enablePrefixCaching: Bool?
+
+    func options(_ settings: Settings) throws -> EngineOptions {
+        var options = EngineOptions()
+        if let value = try settings.integer("max-num-seqs", maxNumSeqs, in: 1...4096) { options.maxNumSeqs = value }
+        options.maxNumBatchedTokens = try settings.integer(
+            "max-num-batched-tokens", maxNumBatchedTokens, in: 1...1_048_576)
+        options.maxModelLen = try settings.integer("max-model-len", maxModelLen, in: 2...(.max))
+        options.threads = try settings.integer("threads", threads, in: 1...1024)
+        if let value = try settings.integer("block-size", blockSize, in: 1...256) { options.blockSize = value }
+        if let value = try settings.integer("max-waiting", maxWaiting, in: 1...1_048_576) { options.maxWaiting = value }
+        if let share = try settings.value("gpu-memory-utilization", gpuMemoryUtilization, kind: "a number") {
+            guard share > 0, share <= 1 else {
+                throw ValidationError("--gpu-memory-utilization must be above 0 and at most 1, but is \(share).")
+            }
+            options.gpuMemoryUtilization = share
+        }
+        if let name = settings.text("dtype", dtype) {
+            guard let value = DType(rawValue: name) else {
+                let names = DType.allCases.map(\.rawValue).joined(separator: ", ")
+                throw ValidationError("--dtype must be one of \(names), but is `\(name)`.")
+            }
+            options.dtype = value
+        }
+        if let name = settings.text("quantization", quantization), !["auto", "gguf", "none"].contains(name) {
+            throw ValidationError(
+                "--quantization must be auto: weights are served as their file holds them; pull a file of the "
+                    + "quantisation that you want instead of `\(name)`.")
+        }
+        if let size = try settings.value("tensor-parallel-size", tensorParallelSize, kind: "an integer"), size != 1 {
+            throw ValidationError("--tensor-parallel-size must be 1: a model runs on one device here, not \(size).")
+        }
+        if let value = try settings.value("seed", seed, kind: "an integer") { options.seed = value }
+        options.kvCacheBytes = try settings.bytes("kv-cache-memory", kvCacheMemory)
+        if let value = try settings.value("enable-prefix-caching", enablePrefixCaching, kind: "true or false") {
+            options.enablePrefixCaching = value
+        }
+        return options
+    }
+}
+
+/// Flags of the HTTP server.
+struct ServerFlags: ParsableArguments {
+    @Option(help: "The address to listen on; 0.0.0.0 lets other machines in (127.0.0.1).")
+    var host: String?
+
+    @Option(help: "The port to listen on; 0 takes a free one (8000).")
+    var port: Int?
+
+    @Option(help: "The model's name for clients; may be given several times.")
+    var servedModelName: [String] = []
+
+    @Option(help: "Most bytes of a request's body (32MiB).")
+    var maxBodyBytes: String?
+
+    @Option(help: "Seconds that running requests get when the server is told to stop (30).")
+    var drainTimeout: Double?
+
+    @Option(help: "Seconds without a step after which the engine counts as wedged (120).")
+    var stallTimeout: Double?
+
+    @Option(help: "trace, debug, info, notice, warning, error, critical (info).")
+    var logLevel: String?
+
+    @Option(help: "text or json (text at a terminal, else json).")
+    var logFormat: String?
+
+    func configuration(_ settings: Settings) throws -> ServerConfiguration {
+        var configuration = ServerConfiguration()
+        configuration.version = Martinet.version
+        if let value = settings.text("host", host) { configuration.host = value }
+        if let value = try settings.integer("port", port, in: 0...65535) { configuration.port = value }
+        if let value = try settings.bytes("max-body-bytes", maxBodyBytes) { configuration.maxBodyBytes = value }
+        func seconds(_ flag: String, _ given: Double?) throws -> Duration? {
+            guard let value = try settings.value(flag, given, kind: "a number of seconds") else { return nil }
+            guard value >= 0, value <= 86_400 else {
+                throw ValidationError("--\(flag) must be from 0 to 86400 seconds, but is \(value).")
+            }
+            return .milliseconds(Int(value * 1000))
+        }
+        if let value = try seconds("drain-timeout", drainTimeout) { configuration.drainTimeout = value }
+        if let value = try seconds("stall-timeout", stallTimeout) { configuration.stallTimeout = value }
+        return configuration
+    }
+
+    func names(_ settings: Settings, model: String) -> [String] {
+        if !servedModelName.isEmpty { return servedModelName }
+        let listed = settings.text("served-model-name", nil)?.split(separator: ",").map(String.init) ?? []
+        return listed.isEmpty ? [model] : listed
+    }
+}
