@@ -140,7 +140,7 @@ extension TokenizerDefinition {
                 let usesExpression = part["use_regex"]?.bool ?? true
                 switch (split, usesExpression) {
                 case (nil, true): preTokenizer = .gpt2
-                case (nil, false): preTokenizer = .none
+                case (nil, false): preTokenizer = .wholeText
                 case (.digitsThenGPT2, true): preTokenizer = .digitsThenGPT2
                 case (.some(let known), false) where known != .digitsThenGPT2: preTokenizer = known
                 default: throw TokenizerError(.unsupported, "this sequence of pre-tokenizers is not implemented")
