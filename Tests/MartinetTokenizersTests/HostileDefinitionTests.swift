@@ -88,6 +88,7 @@ import Testing
             #"{"model":{"vocab":{"a":0},"merges":[1]}}"#, #"{"model":{"vocab":{"a":0},"merges":["aa"]}}"#,
             #"{"model":{"vocab":{"a":0}},"normalizer":{"type":"Lowercase"}}"#,
             #"{"model":{"vocab":{"a":0}},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"x+"},"behavior":"Isolated"}}"#,
+            #"{"model":{"vocab":{"a":0}},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"x"},"behavior":"Removed"}}"#,
             #"{"model":{"vocab":{"a":0}},"added_tokens":[{"id":1e300,"content":"x"}]}"#,
             #"{"model":{"vocab":{"a":1e999}}}"#, #"{"a":"\ud800"#, #"{"a":"\u00"}"#,
         ])
