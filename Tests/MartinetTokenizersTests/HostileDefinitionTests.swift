@@ -88,7 +88,6 @@ import Testing
             #"{"model":{"vocab":{"a":0},"merges":[1]}}"#, #"{"model":{"vocab":{"a":0},"merges":["aa"]}}"#,
             #"{"model":{"vocab":{"a":0}},"normalizer":{"type":"Lowercase"}}"#,
             #"{"model":{"vocab":{"a":0}},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"x+"},"behavior":"Isolated"}}"#,
-            #"{"model":{"vocab":{"a":0}},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"x"},"behavior":"Removed"}}"#,
             #"{"model":{"vocab":{"a":0}},"added_tokens":[{"id":1e300,"content":"x"}]}"#,
             #"{"model":{"vocab":{"a":1e999}}}"#, #"{"a":"\ud800"#, #"{"a":"\u00"}"#,
         ])
@@ -96,6 +95,19 @@ import Testing
         #expect(throws: TokenizerError.self) {
             try TokenizerDefinition(tokenizerJSON: Array(text.utf8)).makeTokenizer()
         }
+    }
+
+    @Test("A Split that drops its matches is refused, one that drops the rest is not")
+    func removingSplit() throws {
+        let good = try String(
+            contentsOf: Reference.fixtures.appending(path: "tokenizer-llama3.json"), encoding: .utf8)
+        let isolated = #""behavior":"Isolated","invert":false"#
+        #expect(good.contains(isolated))
+        let dropping = good.replacingOccurrences(of: isolated, with: #""behavior":"Removed","invert":false"#)
+        let error = #expect(throws: TokenizerError.self) { try TokenizerDefinition(tokenizerJSON: dropping.utf8) }
+        #expect(error?.code == .unsupported)
+        let keeping = good.replacingOccurrences(of: isolated, with: #""behavior":"Removed","invert":true"#)
+        #expect(try TokenizerDefinition(tokenizerJSON: keeping.utf8).preTokenizer == .llama3)
     }
 
     @Test("Damaged tokenizer.json files never trap")
