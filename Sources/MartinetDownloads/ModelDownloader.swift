@@ -33,10 +33,13 @@ public struct ModelDownloader: Sendable {
     /// Headers for one server, such as a token, sent to no other.
     var credentials: (host: String, header: String)?
     private let client: HTTPClient
+    /// For this machine itself, which no proxy leads to.
+    private var localClient: HTTPClient
 
     /// Makes a downloader that uses `client`.
     public init(client: HTTPClient, limits: Limits = Limits()) {
         self.client = client
+        localClient = client
         self.limits = limits
     }
 
@@ -46,13 +49,20 @@ public struct ModelDownloader: Sendable {
     public static func withClient<Result: Sendable>(
         limits: Limits = Limits(), _ body: (ModelDownloader) async throws -> Result
     ) async throws -> Result {
-        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration())
+        var configuration = configuration()
+        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        configuration.proxy = nil
+        let localClient = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        var downloader = ModelDownloader(client: client, limits: limits)
+        downloader.localClient = localClient
         do {
-            let result = try await body(ModelDownloader(client: client, limits: limits))
+            let result = try await body(downloader)
             try await client.shutdown()
+            try await localClient.shutdown()
             return result
         } catch {
             try? await client.shutdown()
+            try? await localClient.shutdown()
             throw error
         }
     }
@@ -255,7 +265,8 @@ public struct ModelDownloader: Sendable {
             }
             let response: HTTPClientResponse
             do {
-                response = try await client.execute(request, deadline: .now() + .hours(24))
+                response = try await (Self.isLocal(address) ? localClient : client).execute(
+                    request, deadline: .now() + .hours(24))
             } catch {
                 throw Self.broken(error, host: host)
             }

@@ -43,10 +43,7 @@ import Testing
         types: [String: Int],
         parameters: Int, quantisation: String
     ) throws {
-        let home =
-            ProcessInfo.processInfo.environment["MARTINET_HOME"]
-            ?? (ProcessInfo.processInfo.environment["HOME"] ?? "") + "/.cache/martinet"
-        let full = "\(home)/models/\(path)"
+        let full = "\(ModelStore().modelsFolder)/\(path)"
         let name = path.prefix { $0 != "/" }
         try #require(FileManager.default.fileExists(atPath: full), "get this model with: martinet pull \(name)")
         // The fastest of a few: other tests run at the same time.
