@@ -40,7 +40,8 @@ var targets: [Target] = [
         name: "EmbedExample", dependencies: ["MartinetEngine"], path: "Examples/Embed", swiftSettings: swiftSettings),
     module("MartinetTestKit", ["MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetTensors"]),
     tests("MartinetTensorsTests", ["MartinetTensors", "CMartinetKernels"], fixtures: true),
-    tests("MartinetModelFormatsTests", ["MartinetModelFormats", "MartinetTestKit"]),
+    tests(
+        "MartinetModelFormatsTests", ["MartinetModelFormats", "MartinetTensors", "MartinetTestKit"], fixtures: true),
     tests("MartinetTokenizersTests", ["MartinetTokenizers", "MartinetModels", "MartinetTestKit"], fixtures: true),
     tests("MartinetTemplatesTests", ["MartinetTemplates", "MartinetTestKit"], fixtures: true),
     tests("MartinetModelsTests", ["MartinetModels", "MartinetTestKit", "CMartinetKernels"]),
@@ -53,6 +54,8 @@ if !coreOnly {
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
@@ -79,6 +82,8 @@ if !coreOnly {
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         .executableTarget(
             name: "martinet",
@@ -92,7 +97,16 @@ if !coreOnly {
             swiftSettings: swiftSettings),
         tests("MartinetAPITests", ["MartinetAPI"]),
         tests("MartinetTelemetryTests", ["MartinetTelemetry"]),
-        tests("MartinetDownloadsTests", ["MartinetDownloads", .product(name: "Hummingbird", package: "hummingbird")]),
+        tests(
+            "MartinetDownloadsTests",
+            [
+                "MartinetDownloads", "MartinetModelFormats",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ]),
         tests(
             "MartinetServerTests",
             [
