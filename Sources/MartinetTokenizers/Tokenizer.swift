@@ -21,7 +21,8 @@ public protocol Tokenizer: Sendable {
 
     /// The ids of a text. Adds neither a beginning nor an end token.
     ///
-    /// Noncharacters that ``guardControlTokens(in:)`` inserted are taken out again.
+    /// With `.parse`, the noncharacters that ``guardControlTokens(in:)`` inserted are taken out again; with `.asText`
+    /// the text is what a user wrote and stays as it is.
     func encode(_ text: String, specials: SpecialTokenHandling) -> [Int32]
     /// The id of a token by its exact vocabulary spelling (for byte-level BPE the mapped form).
     func token(named name: String) -> Int32?
@@ -30,6 +31,8 @@ public protocol Tokenizer: Sendable {
     /// The bytes that a token adds to the text: empty for control tokens unless `includeSpecial`.
     /// For SentencePiece the leading space of the first token is included; the detokeniser drops it where the model does.
     func bytes(of token: Int32, includeSpecial: Bool) -> [UInt8]
+    /// Appends what ``bytes(of:includeSpecial:)`` returns, with no array of its own.
+    func appendBytes(of token: Int32, includeSpecial: Bool, to buffer: inout [UInt8])
     /// Whether a token is a control token: never produced from text that users wrote.
     func isControl(_ token: Int32) -> Bool
     /// Spellings of all control tokens.
@@ -39,11 +42,23 @@ public protocol Tokenizer: Sendable {
 }
 
 extension Tokenizer {
+    /// Appends what ``bytes(of:includeSpecial:)`` returns.
+    public func appendBytes(of token: Int32, includeSpecial: Bool, to buffer: inout [UInt8]) {
+        buffer.append(contentsOf: bytes(of: token, includeSpecial: includeSpecial))
+    }
+
     /// The text of token ids; invalid UTF-8 becomes U+FFFD.
     public func decode(_ tokens: some Sequence<Int32>, includeSpecial: Bool = false) -> String {
         var detokenizer = IncrementalDetokenizer(self, includeSpecial: includeSpecial)
         var text = ""
         for token in tokens { text += detokenizer.append(token) }
         return text + detokenizer.finish()
+    }
+}
+
+extension Tokenizer {
+    /// The ids of text that came as bytes; invalid UTF-8 becomes U+FFFD, one for each maximal invalid part.
+    public func encode(bytes: some Collection<UInt8>, specials: SpecialTokenHandling) -> [Int32] {
+        encode(String(decoding: bytes, as: UTF8.self), specials: specials)
     }
 }

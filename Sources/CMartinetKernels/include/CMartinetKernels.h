@@ -111,6 +111,15 @@ const char *mk_isa_name(int32_t isa);
 // Returns false for a type that is not known.
 bool mk_dequantize_row(int32_t type, const void *row, float *out, size_t n);
 
+// Tells the core that it is waiting in a loop.
+static inline void mk_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
 float mk_f16_to_f32(uint16_t h);
 uint16_t mk_f32_to_f16(float f);
 

@@ -1,0 +1,55 @@
+// The block formats of GGUF files, and the one intermediate form that every product is computed from.
+//
+// Each quantised format is a row of groups of 16 or 32 elements whose value is `d * (q - zero) + m`: `q` an unsigned
+// byte, `d` and `m` floats of the group, `zero` a constant of the format. Products d·q are exact in float32 for all
+// formats here, so the intermediate form loses nothing.
+#ifndef MARTINET_FORMATS_H
+#define MARTINET_FORMATS_H
+
+#include "CMartinetKernels.h"
+
+typedef struct {
+    uint16_t block;       // elements in a block; 1 for the plain types
+    uint16_t block_bytes;
+    uint8_t group;        // elements that share a scale: 16 or 32; 0 for the plain types
+    uint8_t zero;         // the zero point of q
+    bool offset;          // whether groups carry an offset m
+} mk_format;
+
+// The description of a type, or NULL where it is not known.
+const mk_format *mk_format_of(int32_t type);
+
+// The quantised elements [32 * first, 32 * (first + count)) of a row as bytes `q`, with the scale and offset of each
+// group in `d` and `m` (`m` is left alone for formats without). first and count are multiples of block / 32.
+void mk_unpack(int32_t type, const void *row, size_t first, size_t count, uint8_t *q, float *d, float *m);
+
+// Elements [first, first + count) of a row as floats; both are multiples of the type's block, or of 32.
+void mk_dequantize_part(int32_t type, const void *row, size_t first, size_t count, float *out);
+
+// A packed activation row: n signed bytes, then a scale per 32 elements, then a term per group of the weights' format.
+// The term is the integer -zero * Σq for formats with a zero point, the float scale * Σq for those with an offset.
+typedef struct {
+    const int8_t *q;
+    const float *d;
+    const float *s;
+} mk_packed;
+
+static inline mk_packed mk_packed_at(const void *packed, size_t packed_bytes, size_t t, size_t n) {
+    const char *base = (const char *)packed + packed_bytes * t;
+    mk_packed p = {(const int8_t *)base, (const float *)(base + n), (const float *)(base + n + n / 32 * 4)};
+    return p;
+}
+
+static inline size_t mk_round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+size_t mk_activation_bytes(int32_t weight_type, size_t n);
+
+// Tables by instruction set; those of other architectures are not built.
+extern const mk_kernels mk_table_scalar;
+#if defined(__x86_64__)
+extern const mk_kernels mk_table_avx2;
+extern const mk_kernels mk_table_avx512;
+extern const mk_kernels mk_table_avx512_vnni;
+#endif
+
+#endif

@@ -1,0 +1,75 @@
+internal import MartinetTensors
+
+/// How activations and the KV cache are held.
+public enum DType: String, Sendable, Hashable, CaseIterable {
+    /// The fastest that keeps the model's quality: quantised weights times 8-bit activations, a float16 KV cache.
+    case auto
+    /// A float16 KV cache.
+    case float16
+    /// A bfloat16 KV cache.
+    case bfloat16
+    /// Float32 throughout: the reference arithmetic, several times slower.
+    case float32
+}
+
+/// Settings of an engine; names follow vLLM's.
+public struct EngineOptions: Sendable, Hashable {
+    /// Most sequences in a step, 1...4096.
+    public var maxNumSeqs = 256
+    /// Most tokens in a step; `nil` takes ``defaultMaxNumBatchedTokens``.
+    public var maxNumBatchedTokens: Int?
+    /// Longest sequence; `nil` takes the model's context, or what the KV cache can hold.
+    public var maxModelLen: Int?
+    /// Tokens in a KV block, 1...256.
+    public var blockSize = 16
+    /// Bytes of the KV cache; `nil` plans with the memory that is free.
+    public var kvCacheBytes: Int?
+    /// The share of the machine's memory that weights, scratch and KV cache may plan with; above 0, at most 1.
+    public var gpuMemoryUtilization = 0.9
+    /// How activations and the KV cache are held.
+    public var dtype = DType.auto
+    /// Compute threads; `nil` takes the cores this process may use.
+    public var threads: Int?
+    /// Where the seeds of requests without one come from.
+    public var seed: UInt64 = 0
+    /// Most sequences that may wait.
+    public var maxWaiting = 4096
+    /// Whether requests reuse the KV blocks of equal prefixes.
+    public var enablePrefixCaching = true
+    /// Forces a kernel table by its number, for tests.
+    public var isa: Int32?
+
+    /// A step's tokens on a CPU: prompts arrive in chunks of this size, and decoding goes on between them.
+    public static let defaultMaxNumBatchedTokens = 512
+
+    /// Everything at its default.
+    public init() {}
+
+    var keyValueType: ElementType {
+        switch dtype {
+        case .auto, .float16: .float16
+        case .bfloat16: .bfloat16
+        case .float32: .float32
+        }
+    }
+
+    func validate() throws(EngineError) {
+        func check(_ holds: Bool, _ name: String, _ range: String, _ value: Any) throws(EngineError) {
+            guard holds else {
+                throw EngineError(.invalidParameter, "\(name) must be \(range), but is \(value).", parameter: name)
+            }
+        }
+        try check((1...4096).contains(maxNumSeqs), "max_num_seqs", "from 1 to 4096", maxNumSeqs)
+        if let tokens = maxNumBatchedTokens {
+            try check((1...1_048_576).contains(tokens), "max_num_batched_tokens", "from 1 to 1048576", tokens)
+        }
+        if let length = maxModelLen { try check(length >= 2, "max_model_len", "at least 2", length) }
+        try check((1...256).contains(blockSize), "block_size", "from 1 to 256", blockSize)
+        if let bytes = kvCacheBytes { try check(bytes > 0, "kv_cache_memory", "above 0 bytes", bytes) }
+        try check(
+            gpuMemoryUtilization > 0 && gpuMemoryUtilization <= 1, "gpu_memory_utilization", "above 0 and at most 1",
+            gpuMemoryUtilization)
+        if let threads { try check((1...1024).contains(threads), "threads", "from 1 to 1024", threads) }
+        try check(maxWaiting >= 1, "max_waiting", "at least 1", maxWaiting)
+    }
+}

@@ -1,0 +1,196 @@
+/// Decides what each step computes: a pure state machine over sequences and the block pool.
+///
+/// Every step has a token budget. Sequences that decode come first, one token each; then prompt chunks of sequences
+/// that run; then waiting sequences, by priority and arrival. Where blocks run out, the sequence that comes last gives
+/// its blocks back and waits to be computed again.
+package struct Scheduler {
+    /// A sequence's share of a step.
+    package struct Item {
+        /// The sequence.
+        package var sequence: SequenceState
+        /// Tokens to compute, from `sequence.computed` on.
+        package var count: Int
+        /// Whether the step reaches the sequence's last token, so that a new one can be sampled.
+        package var samples: Bool { sequence.computed + count == sequence.tokens.count }
+    }
+
+    /// The bounds of a step.
+    package struct Limits {
+        /// Most tokens in a step.
+        package var maxBatchedTokens: Int
+        /// Most sequences in a step.
+        package var maxSequences: Int
+        /// Most rows of logits in a step; at least `maxSequences`.
+        package var maxLogitRows: Int
+
+        /// Describes the bounds.
+        package init(maxBatchedTokens: Int, maxSequences: Int, maxLogitRows: Int) {
+            self.maxBatchedTokens = maxBatchedTokens
+            self.maxSequences = maxSequences
+            self.maxLogitRows = maxLogitRows
+        }
+    }
+
+    /// The blocks.
+    package var pool: BlockPool
+    /// Sequences that hold blocks, in order of precedence.
+    package private(set) var running: [SequenceState] = []
+    /// Sequences that wait, in order of precedence.
+    package private(set) var waiting: [SequenceState] = []
+    /// Sequences put back for want of blocks, ever.
+    package private(set) var preemptions: UInt64 = 0
+    private let limits: Limits
+
+    /// Makes a scheduler without sequences.
+    package init(pool: BlockPool, limits: Limits) {
+        self.pool = pool
+        self.limits = limits
+    }
+
+    /// Whether no sequence runs or waits.
+    package var isIdle: Bool { running.isEmpty && waiting.isEmpty }
+
+    /// Adds a sequence that waits.
+    package mutating func add(_ sequence: SequenceState) { Self.insert(sequence, into: &waiting) }
+
+    /// Removes a sequence and frees its blocks; does nothing for one that is not here.
+    package mutating func remove(_ sequence: SequenceState) {
+        waiting.removeAll { $0 === sequence }
+        if let index = running.firstIndex(where: { $0 === sequence }) {
+            running.remove(at: index)
+            sequence.isRunning = false
+            releaseBlocks(of: sequence)
+        }
+    }
+
+    /// Plans a step. Empty only where no sequence runs or waits.
+    package mutating func schedule() -> [Item] {
+        var items: [Item] = []
+        var budget = limits.maxBatchedTokens
+        var rows = limits.maxLogitRows
+        let preemptionsBefore = preemptions
+
+        // Decodes first: a long prompt never delays them by more than the budget.
+        var candidates = running.filter { $0.pending == 1 } + running.filter { $0.pending != 1 }
+        candidates.reverse()
+        while budget > 0, let sequence = candidates.popLast() {
+            guard sequence.isRunning else { continue }
+            let count = chunk(of: sequence, budget: budget, rows: rows)
+            guard count > 0 else { continue }
+            while !reserve(sequence, through: sequence.computed + count), let victim = running.last {
+                items.removeAll {
+                    guard $0.sequence === victim else { return false }
+                    budget += $0.count
+                    rows += logitRows(of: $0)
+                    return true
+                }
+                preempt(victim)
+                if victim === sequence { break }
+            }
+            guard sequence.isRunning else { continue }
+            add(Item(sequence: sequence, count: count), to: &items, budget: &budget, rows: &rows)
+        }
+
+        // A sequence just put back must not come in again before those that displaced it.
+        guard preemptions == preemptionsBefore else { return items }
+        while budget > 0, running.count < limits.maxSequences, let sequence = waiting.first {
+            guard start(sequence, budget: budget, rows: rows) else { break }
+            waiting.removeFirst()
+            sequence.isRunning = true
+            Self.insert(sequence, into: &running)
+            let count = chunk(of: sequence, budget: budget, rows: rows)
+            add(Item(sequence: sequence, count: count), to: &items, budget: &budget, rows: &rows)
+        }
+        return items
+    }
+
+    /// Marks a step's tokens as computed and remembers the blocks that became full.
+    package mutating func complete(_ items: [Item]) {
+        for item in items {
+            let sequence = item.sequence
+            sequence.computed += item.count
+            var parent = sequence.contents.last ?? pool.root(salt: sequence.request.cacheSalt)
+            while (sequence.contents.count + 1) * pool.blockSize <= sequence.computed {
+                let index = sequence.contents.count
+                let tokens = sequence.tokens[(index * pool.blockSize)..<((index + 1) * pool.blockSize)]
+                parent = pool.register(sequence.blocks[index], tokens: tokens, parent: parent)
+                sequence.contents.append(parent)
+            }
+        }
+    }
+
+    /// Rows of logits that an item needs: one to sample from, or one for each prompt token.
+    package func logitRows(of item: Item) -> Int {
+        wantsPromptRows(item.sequence) ? item.count : (item.samples ? 1 : 0)
+    }
+
+    private func wantsPromptRows(_ sequence: SequenceState) -> Bool {
+        sequence.request.sampling.promptLogprobs != nil && !sequence.promptDone
+    }
+
+    private func add(_ item: Item, to items: inout [Item], budget: inout Int, rows: inout Int) {
+        items.append(item)
+        budget -= item.count
+        rows -= logitRows(of: item)
+    }
+
+    private func chunk(of sequence: SequenceState, budget: Int, rows: Int) -> Int {
+        let count = min(sequence.pending, budget)
+        if wantsPromptRows(sequence) { return min(count, rows) }
+        return rows > 0 ? count : min(count, sequence.pending - 1)
+    }
+
+    /// Gives a waiting sequence its cached prefix and blocks for its first chunk, or leaves it as it was.
+    private mutating func start(_ sequence: SequenceState, budget: Int, rows: Int) -> Bool {
+        let root = pool.root(salt: sequence.request.cacheSalt)
+        let reuses = sequence.reusesPrefix
+        let prefix = reuses ? pool.freeBlocksInPrefix(of: sequence.tokens, root: root) : (hits: 0, free: 0)
+        sequence.computed = prefix.hits * pool.blockSize
+        let count = chunk(of: sequence, budget: budget, rows: rows)
+        // Room for all its tokens, and for a block more of each that runs: else it would soon be put back.
+        let blocks = blocksNeeded(sequence.tokens.count) - prefix.hits + prefix.free
+        guard count > 0, running.isEmpty || blocks + running.count <= pool.freeCount else {
+            sequence.computed = 0
+            return false
+        }
+        if reuses { (sequence.blocks, sequence.contents) = pool.takePrefix(of: sequence.tokens, root: root) }
+        if sequence.cachedPromptTokens == nil { sequence.cachedPromptTokens = sequence.computed }
+        return reserve(sequence, through: sequence.computed + count)
+    }
+
+    private func blocksNeeded(_ tokens: Int) -> Int { (tokens + pool.blockSize - 1) / pool.blockSize }
+
+    private mutating func reserve(_ sequence: SequenceState, through tokens: Int) -> Bool {
+        let missing = blocksNeeded(tokens) - sequence.blocks.count
+        guard missing > 0 else { return true }
+        guard let blocks = pool.allocate(missing) else { return false }
+        sequence.blocks += blocks
+        return true
+    }
+
+    private mutating func preempt(_ sequence: SequenceState) {
+        running.removeAll { $0 === sequence }
+        sequence.isRunning = false
+        releaseBlocks(of: sequence)
+        if !sequence.promptDone { sequence.promptLogprobs = [] }
+        preemptions += 1
+        Self.insert(sequence, into: &waiting)
+    }
+
+    private mutating func releaseBlocks(of sequence: SequenceState) {
+        pool.release(sequence.blocks)
+        sequence.blocks = []
+        sequence.contents = []
+        sequence.computed = 0
+    }
+
+    private static func insert(_ sequence: SequenceState, into queue: inout [SequenceState]) {
+        var low = 0
+        var high = queue.count
+        while low < high {
+            let middle = (low + high) / 2
+            if queue[middle].precedes(sequence) { low = middle + 1 } else { high = middle }
+        }
+        queue.insert(sequence, at: low)
+    }
+}

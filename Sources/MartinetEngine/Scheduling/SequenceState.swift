@@ -1,0 +1,60 @@
+/// One sequence on its way through the engine: its tokens, its blocks, and how far it has been computed.
+///
+/// Only the step loop's thread touches it.
+package final class SequenceState {
+    /// Names the sequence within its engine; grows with arrival.
+    package let number: UInt64
+    /// What was asked for.
+    package let request: EngineRequest
+    /// Most tokens to generate.
+    package let maxTokens: Int
+    /// Prompt, then output.
+    package private(set) var tokens: [Int32]
+    /// Tokens whose keys and values lie in `blocks`.
+    package var computed = 0
+    /// Whether it holds blocks and takes part in steps.
+    package var isRunning = false
+    /// KV blocks, in order.
+    package var blocks: [Int32] = []
+    /// Content ids of the full, computed blocks.
+    package var contents: [BlockPool.ContentID] = []
+    /// Prompt tokens that came from the prefix cache when the sequence first ran.
+    package var cachedPromptTokens: Int?
+    /// Whether it may start from cached blocks; prompt log probabilities need every position computed.
+    package var reusesPrefix: Bool { request.sampling.promptLogprobs == nil || promptDone }
+    /// Whether the prompt has been computed once.
+    package var promptDone = false
+    /// Log probabilities of the prompt so far.
+    package var promptLogprobs: [TokenLogprobs?] = []
+    /// What the sampler keeps of it.
+    package var sampler: SequenceSampler
+    /// Where its events go.
+    package let mailbox: Mailbox
+
+    /// Makes a sequence that waits.
+    package init(
+        number: UInt64, request: EngineRequest, maxTokens: Int, sampler: SequenceSampler, mailbox: Mailbox
+    ) {
+        self.number = number
+        self.request = request
+        self.maxTokens = maxTokens
+        self.tokens = request.prompt
+        self.sampler = sampler
+        self.mailbox = mailbox
+    }
+
+    /// Tokens in the prompt.
+    package var promptCount: Int { request.prompt.count }
+    /// Tokens generated.
+    package var outputCount: Int { tokens.count - promptCount }
+    /// Tokens that no step has computed yet: one when decoding.
+    package var pending: Int { tokens.count - computed }
+
+    /// Adds a generated token.
+    package func append(_ token: Int32) { tokens.append(token) }
+
+    /// Whether this sequence runs before another.
+    package func precedes(_ other: SequenceState) -> Bool {
+        (request.priority, number) < (other.request.priority, other.number)
+    }
+}

@@ -1,0 +1,202 @@
+internal import Foundation
+package import MartinetModels
+internal import Synchronization
+
+/// Generates token sequences with one model: takes requests at any time, runs them together, and streams what comes.
+///
+/// A dedicated thread owns the runner and does all the work; every method may be called from anywhere.
+package final class Engine: Sendable {
+    /// A request on its way to the thread.
+    struct Submission: Sendable {
+        var number: UInt64
+        var seed: UInt64
+        var request: EngineRequest
+        var mailbox: Mailbox
+    }
+
+    private struct Inbox {
+        var submissions: [Submission] = []
+        var nextNumber: UInt64 = 0
+        var accepts = true
+        var stops = false
+        var isAwake = false
+        var failure: EngineError?
+        var statistics = EngineStatistics()
+        var hasWork = false
+        var progress = ContinuousClock.now
+        var waiters: [CheckedContinuation<Void, Never>] = []
+        var ended = false
+    }
+
+    /// The bounds that requests are checked against.
+    package struct Limits: Sendable {
+        /// Longest sequence.
+        package var maxModelLength: Int
+        /// Most sequences that may wait.
+        package var maxWaiting: Int
+        /// Ids in the vocabulary.
+        package var vocabularySize: Int
+    }
+
+    private let inbox = Mutex(Inbox())
+    private let doorbell = DispatchSemaphore(value: 0)
+    private let seeds: CounterRandom
+    package let limits: Limits
+
+    /// Starts the thread.
+    ///
+    /// - Parameters:
+    ///   - makeRunner: makes the runner, on the engine's thread; its error is thrown here.
+    ///   - maxSequences: most sequences in a step.
+    ///   - maxWaiting: most sequences that may wait.
+    ///   - endTokens: tokens that end a generation.
+    ///   - seed: where the seeds of requests without one come from.
+    package init(
+        maxSequences: Int, maxWaiting: Int, endTokens: Set<Int32>, seed: UInt64, reusesPrefixes: Bool = true,
+        makeRunner: sending () throws -> any ModelRunner
+    ) throws {
+        let runner = try makeRunner()
+        seeds = CounterRandom(seed: seed)
+        limits = Limits(
+            maxModelLength: runner.limits.maxModelLength, maxWaiting: maxWaiting,
+            vocabularySize: runner.configuration.vocabularySize)
+        let loop = StepLoop(
+            runner: runner, maxSequences: maxSequences, endTokens: endTokens, reusesPrefixes: reusesPrefixes)
+        inbox.withLock { $0.statistics = loop.refreshStatistics() }
+        // The loop goes to its thread and nowhere else; the compiler cannot see that through the closure.
+        nonisolated(unsafe) let confined = loop
+        let thread = Thread { [self] in run(confined) }
+        thread.name = "martinet-engine"
+        thread.stackSize = 8 << 20
+        thread.start()
+    }
+
+    /// Takes a request; its events go to `mailbox`. Close the mailbox to cancel within one step.
+    ///
+    /// - Throws: ``EngineError`` where the request is invalid, the queue is full, or the engine does not run.
+    package func submit(_ request: EngineRequest, to mailbox: Mailbox) throws(EngineError) {
+        try request.validate(limits)
+        let maxWaiting = limits.maxWaiting
+        let refusal: EngineError? = inbox.withLock { inbox in
+            if let failure = inbox.failure { return failure }
+            guard inbox.accepts else {
+                return EngineError(.unavailable, "The server is shutting down and takes no new requests.")
+            }
+            guard inbox.statistics.waiting + inbox.submissions.count < maxWaiting else {
+                return EngineError(
+                    .queueFull, "The queue is full: \(maxWaiting) sequences wait already. Try again later.")
+            }
+            let number = inbox.nextNumber
+            inbox.nextNumber += 1
+            if !inbox.hasWork && inbox.submissions.isEmpty { inbox.progress = .now }
+            inbox.submissions.append(
+                Submission(
+                    number: number, seed: request.sampling.seed ?? seeds.integer(number, 0), request: request,
+                    mailbox: mailbox))
+            return nil
+        }
+        if let refusal { throw refusal }
+        ring()
+    }
+
+    /// Lets the thread look at closed mailboxes, if it sleeps.
+    package func ring() { doorbell.signal() }
+
+    /// Figures of this moment.
+    package func statistics() -> EngineStatistics {
+        inbox.withLock { inbox in
+            var statistics = inbox.statistics
+            statistics.waiting += inbox.submissions.count
+            statistics.failure = inbox.failure?.message
+            if inbox.hasWork || !inbox.submissions.isEmpty {
+                let elapsed = ContinuousClock.now - inbox.progress
+                statistics.secondsSinceProgress = elapsed / .seconds(1)
+            }
+            return statistics
+        }
+    }
+
+    /// Takes no more requests, lets those here end until the deadline, aborts the rest, and ends the thread.
+    package func shutdown(deadline: Duration) async {
+        inbox.withLock { $0.accepts = false }
+        let end = ContinuousClock.now + deadline
+        while ContinuousClock.now < end, inbox.withLock({ ($0.hasWork || !$0.submissions.isEmpty) && !$0.ended }) {
+            try? await Task.sleep(for: .milliseconds(10))
+            if Task.isCancelled { break }
+        }
+        inbox.withLock { $0.stops = true }
+        ring()
+        await withCheckedContinuation { continuation in
+            let ended = inbox.withLock { inbox in
+                if !inbox.ended { inbox.waiters.append(continuation) }
+                return inbox.ended
+            }
+            if ended { continuation.resume() }
+        }
+    }
+
+    /// Aborts everything and ends the thread, without waiting for it.
+    package func stop() {
+        inbox.withLock {
+            $0.accepts = false
+            $0.stops = true
+        }
+        ring()
+    }
+
+    /// A seed for a request that brought none.
+    package func makeSeed() -> UInt64 {
+        let number = inbox.withLock { inbox in
+            defer { inbox.nextNumber += 1 }
+            return inbox.nextNumber
+        }
+        return seeds.integer(number, 1)
+    }
+
+    private func run(_ loop: StepLoop) {
+        var failure: EngineError?
+        while true {
+            let (submissions, stops) = inbox.withLock { inbox in
+                defer { inbox.submissions = [] }
+                return (inbox.submissions, inbox.stops)
+            }
+            for submission in submissions {
+                if let failure { submission.mailbox.fail(failure) } else { loop.add(submission) }
+            }
+            if stops {
+                loop.abort { _ in true }
+                break
+            }
+            if failure == nil, !loop.isIdle {
+                do {
+                    try loop.step()
+                } catch {
+                    let stopped = EngineError(.unavailable, "The engine failed and stopped: \(error.message)")
+                    failure = stopped
+                    loop.fail(stopped)
+                }
+            }
+            publishStatistics(loop, failure: failure)
+            if loop.isIdle { doorbell.wait() }
+        }
+        publishStatistics(loop, failure: failure)
+        let (waiters, orphans) = inbox.withLock { inbox in
+            inbox.ended = true
+            defer { inbox.submissions = [] }
+            return (inbox.waiters, inbox.submissions)
+        }
+        for orphan in orphans { orphan.mailbox.fail(EngineError(.unavailable, "The server is shutting down.")) }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    private func publishStatistics(_ loop: StepLoop, failure: EngineError?) {
+        let statistics = loop.refreshStatistics()
+        let hasWork = !loop.isIdle
+        inbox.withLock { inbox in
+            inbox.statistics = statistics
+            inbox.hasWork = hasWork
+            inbox.progress = .now
+            inbox.failure = failure
+        }
+    }
+}

@@ -1,0 +1,154 @@
+internal import MartinetModels
+
+/// The engine's work between its doors: schedule, execute, sample, publish. One thread owns it.
+final class StepLoop {
+    private(set) var scheduler: Scheduler
+    private(set) var statistics = EngineStatistics()
+    private let runner: any ModelRunner
+    private var scratch: SamplerScratch
+    private let endTokens: Set<Int32>
+    private let maxModelLength: Int
+
+    init(runner: any ModelRunner, maxSequences: Int, endTokens: Set<Int32>, reusesPrefixes: Bool) {
+        let limits = runner.limits
+        self.runner = runner
+        self.endTokens = endTokens
+        maxModelLength = limits.maxModelLength
+        scratch = SamplerScratch(vocabularySize: runner.configuration.vocabularySize)
+        scheduler = Scheduler(
+            pool: BlockPool(blockCount: limits.blockCount, blockSize: limits.blockSize, reuses: reusesPrefixes),
+            limits: .init(
+                maxBatchedTokens: limits.maxBatchedTokens, maxSequences: maxSequences,
+                maxLogitRows: limits.maxLogitRows))
+        statistics.totalBlocks = limits.blockCount
+    }
+
+    var isIdle: Bool { scheduler.isIdle }
+
+    func add(_ submission: Engine.Submission) {
+        let request = submission.request
+        let room = maxModelLength - request.prompt.count
+        scheduler.add(
+            SequenceState(
+                number: submission.number, request: request, maxTokens: min(request.sampling.maxTokens ?? room, room),
+                sampler: SequenceSampler(
+                    parameters: request.sampling, seed: submission.seed, sampleIndex: request.sampleIndex,
+                    prompt: request.prompt,
+                    endTokens: request.sampling.ignoreEndOfText
+                        ? request.sampling.stopTokens : request.sampling.stopTokens.union(endTokens)),
+                mailbox: submission.mailbox))
+    }
+
+    /// Ends the sequences that `isEnded` picks, telling their consumers.
+    func abort(where isEnded: (SequenceState) -> Bool) {
+        for sequence in scheduler.running.filter(isEnded) + scheduler.waiting.filter(isEnded) {
+            end(sequence, .abort)
+            sequence.mailbox.publish([.init(sample: sequence.request.sampleIndex, event: .finished(.abort))])
+        }
+    }
+
+    /// Ends all sequences with an error.
+    func fail(_ error: EngineError) {
+        for sequence in scheduler.running + scheduler.waiting {
+            end(sequence, .abort)
+            sequence.mailbox.fail(error)
+        }
+    }
+
+    /// Runs one step.
+    func step() throws(ModelError) {
+        abort { $0.mailbox.isClosed(sample: $0.request.sampleIndex) }
+        let items = scheduler.schedule()
+        guard !items.isEmpty else { return }
+        var batch = ForwardBatch()
+        for item in items {
+            let sequence = item.sequence
+            let first = batch.tokens.count
+            batch.tokens += sequence.tokens[sequence.computed..<(sequence.computed + item.count)]
+            batch.slices.append(
+                SequenceSlice(tokens: first..<batch.tokens.count, start: sequence.computed, blocks: sequence.blocks))
+            switch scheduler.logitRows(of: item) {
+            case 0: break
+            case 1: batch.logitTokens.append(batch.tokens.count - 1)
+            default: batch.logitTokens += first..<batch.tokens.count
+            }
+        }
+        let logits = try runner.forward(batch)
+        let rowCounts = items.map { scheduler.logitRows(of: $0) }
+        let starts = items.map(\.sequence.computed)
+        scheduler.complete(items)
+
+        var row = 0
+        let vocabulary = runner.configuration.vocabularySize
+        for (index, item) in items.enumerated() {
+            let rows = (row..<(row + rowCounts[index])).map {
+                UnsafeMutableBufferPointer(rebasing: logits[($0 * vocabulary)..<(($0 + 1) * vocabulary)])
+            }
+            row += rows.count
+            publish(item.sequence, from: starts[index], rows: rows)
+        }
+        statistics.steps += 1
+        statistics.lastBatchSequences = items.count
+        statistics.lastBatchTokens = batch.tokens.count
+    }
+
+    /// Brings the statistics up to date.
+    func refreshStatistics() -> EngineStatistics {
+        statistics.running = scheduler.running.count
+        statistics.waiting = scheduler.waiting.count
+        statistics.usedBlocks = scheduler.pool.blockCount - scheduler.pool.freeCount
+        statistics.cachedBlocks = scheduler.pool.cachedFreeCount
+        statistics.preemptions = scheduler.preemptions
+        return statistics
+    }
+
+    /// Takes a sequence's rows of logits and tells its consumer what came of them.
+    private func publish(_ sequence: SequenceState, from start: Int, rows: [UnsafeMutableBufferPointer<Float>]) {
+        var events: [TokenEvent] = []
+        if !sequence.promptDone, let top = sequence.request.sampling.promptLogprobs {
+            if start == 0 { sequence.promptLogprobs = [nil] }
+            // Row r belongs to the token at start + r and speaks of the one behind it.
+            for (offset, row) in rows.enumerated() where start + offset + 1 < sequence.promptCount {
+                let reported = LogSoftmax(row, scratch: &scratch)
+                sequence.promptLogprobs.append(
+                    reported.report(
+                        sequence.tokens[start + offset + 1], top: top, of: UnsafeBufferPointer(row)))
+            }
+        }
+        guard sequence.pending == 0, let row = rows.last else { return }
+        if !sequence.promptDone {
+            sequence.promptDone = true
+            let cached = sequence.cachedPromptTokens ?? 0
+            statistics.promptTokens += UInt64(sequence.promptCount)
+            statistics.cachedPromptTokens += UInt64(cached)
+            events.append(
+                .prompt(
+                    cached: cached,
+                    logprobs: sequence.request.sampling.promptLogprobs == nil ? nil : sequence.promptLogprobs))
+        }
+        let output = sequence.tokens[sequence.promptCount...]
+        let (token, logprobs) = sequence.sampler.sample(row, output: output, scratch: &scratch)
+        sequence.append(token)
+        statistics.generatedTokens += 1
+        events.append(.token(token, logprobs: logprobs))
+        if let reason = finishReason(sequence, token: token) {
+            events.append(.finished(reason))
+            end(sequence, reason)
+        }
+        let sample = sequence.request.sampleIndex
+        sequence.mailbox.publish(events.map { .init(sample: sample, event: $0) })
+    }
+
+    private func finishReason(_ sequence: SequenceState, token: Int32) -> FinishReason? {
+        let sampling = sequence.request.sampling
+        let ends = sampling.stopTokens.contains(token) || (!sampling.ignoreEndOfText && endTokens.contains(token))
+        if ends, sequence.outputCount > sampling.minTokens { return .stop }
+        if sequence.outputCount >= sequence.maxTokens { return .length }
+        return nil
+    }
+
+    private func end(_ sequence: SequenceState, _ reason: FinishReason) {
+        scheduler.remove(sequence)
+        statistics.finished[reason, default: 0] += 1
+    }
+}

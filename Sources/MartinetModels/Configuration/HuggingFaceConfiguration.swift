@@ -1,0 +1,96 @@
+package import MartinetModelFormats
+
+extension ModelConfiguration {
+    /// Reads `config.json` of a Hugging Face directory, as transformers 4 and 5 write it.
+    ///
+    /// - Throws: ``ModelError`` that names the key at fault.
+    package init(_ directory: HuggingFaceDirectory) throws(ModelError) {
+        let config = directory.config
+        let file = directory.path + "/config.json"
+        let reader = ConfigurationReader(
+            file: file, int: { config[$0]?.int }, double: { config[$0]?.double }, has: { config[$0] != nil })
+        guard let classes = config["architectures"]?.strings, !classes.isEmpty else {
+            throw reader.invalid("\"architectures\" is missing")
+        }
+        let architecture = try Architecture.huggingFace(classes: classes)
+        let hidden = try reader.integer("hidden_size", in: ConfigurationBounds.width)
+        let heads = try reader.integer("num_attention_heads", in: ConfigurationBounds.heads)
+        guard hidden % heads == 0 || config["head_dim"] != nil else {
+            throw reader.invalid("\"hidden_size\" \(hidden) is not a multiple of \(heads) \"num_attention_heads\"")
+        }
+        let headSize = try reader.integer("head_dim", in: ConfigurationBounds.headSize, default: hidden / heads)
+        guard ConfigurationBounds.headSize.contains(headSize) else {
+            throw reader.invalid("heads of \(headSize) elements are not supported; at most 512 are")
+        }
+        guard ["silu", "swish"].contains(config["hidden_act"]?.string ?? "silu") else {
+            throw reader.invalid(
+                "\"hidden_act\" is \((config["hidden_act"]?.string ?? "no text").quotedForMessage); supported is silu")
+        }
+        for key in ["mlp_bias"] where config[key]?.bool == true {
+            throw reader.invalid("\"\(key)\" is true, which is not supported")
+        }
+        let tied = config["tie_word_embeddings"]?.bool ?? false
+        // Qwen2 has a window in its file that "use_sliding_window" turns off.
+        let windowed = config["use_sliding_window"]?.bool ?? (architecture.name != "qwen2")
+        let window = try reader.integer("sliding_window", in: 1...(1 << 26), default: 0)
+        if windowed, window > 0, let first = config["max_window_layers"]?.int, first > 0, architecture.name == "qwen2" {
+            throw reader.invalid("\"use_sliding_window\" from layer \(first) on is not supported")
+        }
+        self.init(
+            architecture: architecture.name,
+            vocabularySize: try reader.integer("vocab_size", in: ConfigurationBounds.vocabulary),
+            hiddenSize: hidden,
+            intermediateSize: try reader.integer("intermediate_size", in: ConfigurationBounds.width),
+            layerCount: try reader.integer("num_hidden_layers", in: ConfigurationBounds.layers),
+            headCount: heads,
+            keyValueHeadCount: try reader.integer(
+                "num_key_value_heads", in: ConfigurationBounds.heads, default: heads),
+            headSize: headSize,
+            contextLength: try reader.integer(
+                "max_position_embeddings", in: ConfigurationBounds.context, default: 2048),
+            normEpsilon: Float(try reader.number("rms_norm_eps", in: ConfigurationBounds.epsilon, default: 1e-6)),
+            rope: try Self.rope(config, file: file, headSize: headSize),
+            tiedEmbeddings: tied || directory.tensors["lm_head.weight"] == nil,
+            slidingWindow: windowed && window > 0 ? window : nil,
+            attentionBias: config["attention_bias"]?.bool ?? (architecture.name == "qwen2"))
+        try validate(file: file)
+    }
+
+    private static func rope(
+        _ config: JSONValue, file: String, headSize: Int
+    ) throws(ModelError) -> RopeConfiguration {
+        // transformers 5 writes "rope_parameters" with the base in it; before, "rope_theta" and "rope_scaling".
+        let scaling = config["rope_parameters"] ?? config["rope_scaling"]
+        let reader = ConfigurationReader(
+            file: file, int: { scaling?[$0]?.int ?? config[$0]?.int },
+            double: { scaling?[$0]?.double ?? config[$0]?.double },
+            has: { scaling?[$0] != nil || config[$0] != nil })
+        let theta = try reader.number("rope_theta", in: ConfigurationBounds.theta, default: 10_000)
+        let partial = try reader.number("partial_rotary_factor", in: 1e-3...1, default: 1)
+        let rotary = Int(Double(headSize) * partial)
+        let factors = ConfigurationBounds.scalingFactor
+        let type = scaling?["rope_type"]?.string ?? scaling?["type"]?.string ?? "default"
+        let parsed: RopeConfiguration.Scaling
+        switch type {
+        case "default":
+            parsed = .none
+        case "linear":
+            parsed = .linear(factor: try reader.number("factor", in: factors))
+        case "llama3":
+            let low = try reader.number("low_freq_factor", in: factors)
+            let high = try reader.number("high_freq_factor", in: factors)
+            guard low < high else {
+                throw reader.invalid("\"low_freq_factor\" \(low) must be below \"high_freq_factor\" \(high)")
+            }
+            parsed = .llama3(
+                factor: try reader.number("factor", in: factors), lowFrequencyFactor: low, highFrequencyFactor: high,
+                originalContext: try reader.integer(
+                    "original_max_position_embeddings", in: ConfigurationBounds.context))
+        default:
+            throw ModelError(
+                .unsupportedArchitecture,
+                "\(file): rope scaling of type \(type.quotedForMessage); supported are default, linear and llama3")
+        }
+        return RopeConfiguration(theta: theta, rotarySize: rotary, interleaved: false, scaling: parsed)
+    }
+}

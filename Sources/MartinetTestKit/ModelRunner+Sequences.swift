@@ -1,0 +1,56 @@
+public import MartinetModels
+
+extension ModelRunner {
+    /// Runs a whole sequence alone and returns the logits after each of its tokens.
+    ///
+    /// - Parameters:
+    ///   - chunk: tokens in each step.
+    ///   - blocks: its block table; by default the first blocks of the pool.
+    public func allLogits(_ tokens: [Int32], chunk: Int = .max, blocks: [Int32]? = nil) throws -> [[Float]] {
+        let most = min(chunk, limits.maxBatchedTokens, limits.maxLogitRows)
+        let table = blocks ?? (0..<Int32((tokens.count + limits.blockSize - 1) / limits.blockSize)).map { $0 }
+        var rows: [[Float]] = []
+        var start = 0
+        while start < tokens.count {
+            let end = min(tokens.count, start + most)
+            let batch = ForwardBatch(
+                tokens: Array(tokens[start..<end]),
+                slices: [SequenceSlice(tokens: 0..<end - start, start: start, blocks: table)],
+                logitTokens: Array(0..<end - start))
+            let logits = try forward(batch)
+            let width = configuration.vocabularySize
+            for row in 0..<end - start { rows.append(Array(logits[row * width..<(row + 1) * width])) }
+            start = end
+        }
+        return rows
+    }
+
+    /// Continues a sequence with the likeliest token each time.
+    public func greedy(_ prompt: [Int32], count: Int, chunk: Int = .max) throws -> [Int32] {
+        let blocks = (0..<Int32((prompt.count + count + limits.blockSize - 1) / limits.blockSize)).map { $0 }
+        var logits = try allLogits(prompt, chunk: chunk, blocks: blocks).last ?? []
+        var tokens: [Int32] = []
+        while true {
+            var best = 0
+            for (index, value) in logits.enumerated() where value > logits[best] { best = index }
+            tokens.append(Int32(best))
+            guard tokens.count < count else { return tokens }
+            let batch = ForwardBatch(
+                tokens: [Int32(best)],
+                slices: [SequenceSlice(tokens: 0..<1, start: prompt.count + tokens.count - 1, blocks: blocks)],
+                logitTokens: [0])
+            logits = Array(try forward(batch))
+        }
+    }
+}
+
+extension RunnerLimits {
+    /// Bounds for tests: a pool that just holds `tokens` positions, steps of at most `batch` tokens.
+    public static func forTests(tokens: Int, batch: Int = 256, blockSize: Int = 16, spareBlocks: Int = 0)
+        -> RunnerLimits
+    {
+        RunnerLimits(
+            maxBatchedTokens: batch, maxLogitRows: batch, maxModelLength: tokens, blockSize: blockSize,
+            blockCount: (tokens + blockSize - 1) / blockSize + spareBlocks)
+    }
+}

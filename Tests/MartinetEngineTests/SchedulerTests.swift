@@ -1,0 +1,101 @@
+import MartinetEngine
+import Testing
+
+@Suite struct SchedulerTests {
+    private func scheduler(
+        blocks: Int = 32, tokens: Int = 16, sequences: Int = 4, reuses: Bool = true
+    ) -> Scheduler {
+        Scheduler(
+            pool: BlockPool(blockCount: blocks, blockSize: 4, reuses: reuses),
+            limits: .init(maxBatchedTokens: tokens, maxSequences: sequences, maxLogitRows: sequences))
+    }
+
+    private func sequence(_ number: UInt64, prompt: Int, priority: Int = 0) -> SequenceState {
+        let tokens = (0..<prompt).map { Int32(truncatingIfNeeded: $0 &* 7 &+ Int(number) &* 13) & 63 }
+        let request = EngineRequest(id: "\(number)", prompt: tokens, sampling: .greedy, priority: priority)
+        return SequenceState(
+            number: number, request: request, maxTokens: 100,
+            sampler: SequenceSampler(parameters: .greedy, seed: 0, sampleIndex: 0, prompt: tokens, endTokens: []),
+            mailbox: Mailbox())
+    }
+
+    /// Does what the step loop does with a plan: completes it and adds a token to each sequence that samples.
+    private func execute(_ scheduler: inout Scheduler) -> [(number: UInt64, count: Int)] {
+        let items = scheduler.schedule()
+        let sampling = items.filter(\.samples)
+        scheduler.complete(items)
+        for item in sampling {
+            item.sequence.promptDone = true
+            item.sequence.append(1)
+        }
+        return items.map { ($0.sequence.number, $0.count) }
+    }
+
+    private func plan(_ scheduler: inout Scheduler) -> String {
+        execute(&scheduler).map { "\($0.number):\($0.count)" }.joined(separator: " ")
+    }
+
+    @Test func promptsAreChunkedAndDecodesComeFirst() {
+        var scheduler = scheduler()
+        scheduler.add(sequence(1, prompt: 3))
+        scheduler.add(sequence(2, prompt: 40))
+        #expect(plan(&scheduler) == "1:3 2:13")
+        #expect(plan(&scheduler) == "1:1 2:15")
+        scheduler.add(sequence(3, prompt: 2))
+        #expect(plan(&scheduler) == "1:1 2:12 3:2")
+        #expect(plan(&scheduler) == "1:1 2:1 3:1")
+    }
+
+    @Test func noMoreSequencesThanAllowed() {
+        var scheduler = scheduler(sequences: 2)
+        for number in 1...5 { scheduler.add(sequence(UInt64(number), prompt: 2)) }
+        #expect(plan(&scheduler) == "1:2 2:2")
+        #expect(plan(&scheduler) == "1:1 2:1")
+        #expect(scheduler.waiting.count == 3)
+        scheduler.remove(scheduler.running[0])
+        #expect(plan(&scheduler) == "2:1 3:2")
+    }
+
+    @Test func theLastSequenceGivesWay() {
+        var scheduler = scheduler(blocks: 6, reuses: false)
+        scheduler.add(sequence(1, prompt: 8))
+        scheduler.add(sequence(2, prompt: 8))
+        #expect(plan(&scheduler) == "1:8 2:8")
+        #expect(plan(&scheduler) == "1:1 2:1")
+        for _ in 0..<3 { #expect(plan(&scheduler) == "1:1 2:1") }
+        // Both need a fourth block, and none is left.
+        #expect(plan(&scheduler) == "1:1")
+        #expect(scheduler.preemptions == 1)
+        #expect(scheduler.waiting.map(\.number) == [2])
+        #expect(scheduler.pool.freeCount == 2)
+        scheduler.remove(scheduler.running[0])
+        // Prompt and output are computed again.
+        #expect(plan(&scheduler) == "2:13")
+    }
+
+    @Test func priorityDecidesWhoWaitsAndWhoGivesWay() {
+        var scheduler = scheduler(blocks: 6, reuses: false)
+        scheduler.add(sequence(1, prompt: 8, priority: 5))
+        #expect(plan(&scheduler) == "1:8")
+        scheduler.add(sequence(2, prompt: 8, priority: 0))
+        #expect(plan(&scheduler) == "1:1 2:8")
+        var steps = 0
+        while scheduler.preemptions == 0, steps < 10 {
+            _ = execute(&scheduler)
+            steps += 1
+        }
+        #expect(scheduler.waiting.map(\.number) == [1])
+    }
+
+    @Test func removingFreesEverything() {
+        var scheduler = scheduler()
+        let all = (1...3).map { sequence(UInt64($0), prompt: 9) }
+        for sequence in all { scheduler.add(sequence) }
+        _ = execute(&scheduler)
+        for sequence in all { scheduler.remove(sequence) }
+        scheduler.remove(all[0])
+        #expect(scheduler.isIdle)
+        #expect(scheduler.pool.freeCount == 32)
+        #expect(scheduler.schedule().isEmpty)
+    }
+}
