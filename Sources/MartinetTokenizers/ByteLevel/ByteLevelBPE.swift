@@ -21,12 +21,15 @@ public struct ByteLevelBPE: InventoriedTokenizer {
     ///   printable ASCII byte where there is no unknown token either.
     public init(_ definition: TokenizerDefinition) throws(TokenizerError) {
         inventory = try TokenInventory(definition)
-        merges = try RankedMerges(definition.merges, vocabulary: inventory.names)
+        merges = try RankedMerges(definition.merges, inventory: inventory)
         preTokenizer = definition.preTokenizer
         composes = definition.composes
         addsPrefixSpace = definition.spacePrefix != .none
         let names = inventory.names
-        byteTokens = ByteLevelAlphabet.characters.map { names.find(String($0)) ?? -1 }
+        let isControl = inventory.isControl
+        byteTokens = ByteLevelAlphabet.characters.map { character in
+            names.find(String(character)).flatMap { isControl[Int($0)] ? nil : $0 } ?? -1
+        }
         unknown = definition.unknownToken.map { Int32(truncatingIfNeeded: $0) } ?? -1
         fusesUnknown = definition.fusesUnknown
         let isAdded = inventory.isAdded
@@ -49,24 +52,25 @@ public struct ByteLevelBPE: InventoriedTokenizer {
         var tokens: [Int32] = []
         tokens.reserveCapacity(text.utf8.count / 3 + 4)
         var merger = Merger<RankedMerges>()
+        var cache = WordCache(textLength: text.utf8.count)
         var ends: [Int] = []
         inventory.split(text, specials: specials, composes: composes) {
             tokens.append($0)
         } segment: { text, _ in
             if addsPrefixSpace, text.first != UInt8(ascii: " ") {
                 ([UInt8(ascii: " ")] + Array(text)).withUnsafeBufferPointer {
-                    encodeSegment($0, &merger, &ends, &tokens)
+                    encodeSegment($0, &merger, &cache, &ends, &tokens)
                 }
             } else {
-                encodeSegment(text, &merger, &ends, &tokens)
+                encodeSegment(text, &merger, &cache, &ends, &tokens)
             }
         }
         return tokens
     }
 
     private func encodeSegment(
-        _ text: UnsafeBufferPointer<UInt8>, _ merger: inout Merger<RankedMerges>, _ ends: inout [Int],
-        _ tokens: inout [Int32]
+        _ text: UnsafeBufferPointer<UInt8>, _ merger: inout Merger<RankedMerges>, _ cache: inout WordCache,
+        _ ends: inout [Int], _ tokens: inout [Int32]
     ) {
         ends.removeAll(keepingCapacity: true)
         preTokenizer.split(text, into: &ends)
@@ -78,6 +82,9 @@ public struct ByteLevelBPE: InventoriedTokenizer {
                 tokens.append(whole)
                 continue
             }
+            let key = WordCache.Key(word)
+            if let key, cache.append(key, to: &tokens) { continue }
+            let before = tokens.count
             merger.symbols.removeAll(keepingCapacity: true)
             var afterUnknown = false
             for (index, byte) in word.enumerated() {
@@ -90,6 +97,7 @@ public struct ByteLevelBPE: InventoriedTokenizer {
                 afterUnknown = token < 0
             }
             merger.run(merges, in: word, appendingTo: &tokens)
+            if let key { cache.store(key, tokens[before...]) }
         }
     }
 

@@ -110,7 +110,9 @@ private struct JSONParser {
         if take(UInt8(ascii: "}")) { return .object(members) }
         while true {
             skipSpace()
-            guard offset < bytes.count, bytes[offset] == UInt8(ascii: "\"") else { throw failure("a member lacks a name") }
+            guard offset < bytes.count, bytes[offset] == UInt8(ascii: "\"") else {
+                throw failure("a member lacks a name")
+            }
             let key = try parseString()
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw failure("a member lacks a colon") }

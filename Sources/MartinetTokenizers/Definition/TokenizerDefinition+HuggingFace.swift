@@ -115,7 +115,8 @@ extension TokenizerDefinition {
             case "NFC": composes = true
             case "Prepend" where part["prepend"]?.string == "▁": spacePrefix = .always
             case "Replace" where part["pattern"]?["String"]?.string == " " && part["content"]?.string == "▁": break
-            default: throw TokenizerError(.unsupported, "the normalizer \"\(type)\" of tokenizer.json is not implemented")
+            default:
+                throw TokenizerError(.unsupported, "the normalizer \"\(type)\" of tokenizer.json is not implemented")
             }
         }
     }
@@ -126,7 +127,8 @@ extension TokenizerDefinition {
             let type = part["type"]?.string ?? ""
             switch type {
             case "Metaspace":
-                switch part["prepend_scheme"]?.string ?? (part["add_prefix_space"]?.bool == false ? "never" : "always") {
+                switch part["prepend_scheme"]?.string ?? (part["add_prefix_space"]?.bool == false ? "never" : "always")
+                {
                 case "always": spacePrefix = .unlessSpace
                 case "first": spacePrefix = .firstUnlessSpace
                 default: spacePrefix = .none

@@ -7,8 +7,12 @@ package struct RankedMerges: MergeRule {
 
     /// Builds the table; of two merges of the same pair the later counts, as in Python's `tokenizers`.
     ///
+    /// Merges that make or take a control token are left out: some converted vocabularies list them, and text that a
+    /// user wrote must never become a control token.
+    ///
     /// - Throws: `invalidDefinition` for a merge that names an unknown token or makes one.
-    package init(_ merges: [TokenizerMerge], vocabulary: SpellingTable) throws(TokenizerError) {
+    package init(_ merges: [TokenizerMerge], inventory: TokenInventory) throws(TokenizerError) {
+        let vocabulary = inventory.names
         var capacity = 16
         while capacity < merges.count * 2 { capacity *= 2 }
         keys = [UInt64](repeating: Self.free, count: capacity)
@@ -31,6 +35,8 @@ package struct RankedMerges: MergeRule {
                     .invalidDefinition,
                     "merge \(rank) (\"\(merge.left)\" + \"\(merge.right)\") makes a token that the vocabulary lacks")
             }
+            let isControl = inventory.isControl
+            if isControl[Int(token)] || isControl[Int(left)] || isControl[Int(right)] { continue }
             let key = Self.key(left, right)
             var slot = Self.slot(key) & (capacity - 1)
             while keys[slot] != Self.free, keys[slot] != key { slot = (slot + 1) & (capacity - 1) }

@@ -44,17 +44,18 @@ public struct SentencePieceBPE: InventoriedTokenizer {
             !isControl[id] && !isByte.contains(Int32(id)) && (kinds.isEmpty || kinds[id] != .userDefined)
         }
         let isScored = definition.merges.isEmpty
-        let pieces = try SpellingTable(definition.tokens.map(\.utf8)) { !isScored || isText($0) }
+        let pieces = try SpellingTable(definition.tokens.map(\.utf8)) { isScored ? isText($0) : !isControl[$0] }
         self.pieces = pieces
         rule =
             isScored
             ? .scored(try ScoredMerges(pieces: pieces, scores: definition.scores))
-            : .ranked(try RankedMerges(definition.merges, vocabulary: names))
+            : .ranked(try RankedMerges(definition.merges, inventory: inventory))
         unknown = definition.unknownToken.map { Int32(truncatingIfNeeded: $0) } ?? -1
         self.byteTokens = definition.hasByteFallback ? byteTokens : [Int32](repeating: -1, count: 256)
         guard unknown >= 0 || !self.byteTokens.contains(-1) else {
             throw TokenizerError(
-                .invalidDefinition, "the vocabulary has neither all 256 byte tokens (<0x00> to <0xFF>) nor an unknown token")
+                .invalidDefinition,
+                "the vocabulary has neither all 256 byte tokens (<0x00> to <0xFF>) nor an unknown token")
         }
         fusesUnknown = definition.fusesUnknown
         composes = definition.composes
@@ -119,12 +120,13 @@ public struct SentencePieceBPE: InventoriedTokenizer {
         _ tokens: inout [Int32]
     ) {
         var merger = Merger<Merges>()
+        var cache = WordCache(textLength: text.utf8.count)
         inventory.split(text, specials: specials, composes: composes) {
             tokens.append($0)
         } segment: { text, atStart in
             escaped.removeAll(keepingCapacity: true)
             escape(text, atStart, &escaped)
-            escaped.withUnsafeBufferPointer { encodeSegment($0, merges, &merger, &tokens) }
+            escaped.withUnsafeBufferPointer { encodeSegment($0, merges, &merger, &cache, &tokens) }
         }
     }
 
@@ -146,7 +148,8 @@ public struct SentencePieceBPE: InventoriedTokenizer {
     }
 
     private func encodeSegment<Merges: MergeRule>(
-        _ text: UnsafeBufferPointer<UInt8>, _ merges: Merges, _ merger: inout Merger<Merges>, _ tokens: inout [Int32]
+        _ text: UnsafeBufferPointer<UInt8>, _ merges: Merges, _ merger: inout Merger<Merges>,
+        _ cache: inout WordCache, _ tokens: inout [Int32]
     ) {
         var start = 0
         var afterSpace = true
@@ -157,19 +160,23 @@ public struct SentencePieceBPE: InventoriedTokenizer {
             let isSpace =
                 text[offset] == 0xe2 && offset + 2 < text.count && text[offset + 1] == 0x96 && text[offset + 2] == 0x81
             if isSpace, offset > start, cutsBeforeEverySpace || !(afterSpace || joinsSpace[Int(previous)]) {
-                encodeWord(UnsafeBufferPointer(rebasing: text[start..<offset]), merges, &merger, &tokens)
+                encodeWord(UnsafeBufferPointer(rebasing: text[start..<offset]), merges, &merger, &cache, &tokens)
                 start = offset
             }
             offset += isSpace ? 3 : 1
             afterSpace = isSpace
             previous = text[offset - 1]
         }
-        encodeWord(UnsafeBufferPointer(rebasing: text[start...]), merges, &merger, &tokens)
+        encodeWord(UnsafeBufferPointer(rebasing: text[start...]), merges, &merger, &cache, &tokens)
     }
 
     private func encodeWord<Merges: MergeRule>(
-        _ text: UnsafeBufferPointer<UInt8>, _ merges: Merges, _ merger: inout Merger<Merges>, _ tokens: inout [Int32]
+        _ text: UnsafeBufferPointer<UInt8>, _ merges: Merges, _ merger: inout Merger<Merges>,
+        _ cache: inout WordCache, _ tokens: inout [Int32]
     ) {
+        let key = WordCache.Key(text)
+        if let key, cache.append(key, to: &tokens) { return }
+        let before = tokens.count
         merger.symbols.removeAll(keepingCapacity: true)
         var offset = 0
         var isUnknown = false
@@ -195,6 +202,7 @@ public struct SentencePieceBPE: InventoriedTokenizer {
             offset = end
         }
         merger.run(merges, in: text, appendingTo: &tokens)
+        if let key { cache.store(key, tokens[before...]) }
     }
 
     /// Appends the bytes that a token adds to the text.
