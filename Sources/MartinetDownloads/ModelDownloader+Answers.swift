@@ -1,6 +1,8 @@
 import AsyncHTTPClient
 import FoundationEssentials
+import NIOCore
 import NIOHTTP1
+import NIOPosix
 
 extension ModelDownloader {
     /// `Content-Range: bytes START-END/TOTAL`.
@@ -56,6 +58,17 @@ extension ModelDownloader {
         }
     }
 
+    private static func reason(_ error: any Error) -> String {
+        if let error = error as? NIOConnectionError {
+            if error.dnsAError != nil || error.dnsAAAAError != nil { return "its name is not known here" }
+            return error.connectionErrors.first.map { "\($0.error)" } ?? "no address"
+        }
+        if error is SocketAddressError.UnknownHost {
+            return "its name is not known here"
+        }
+        return "\(error)"
+    }
+
     /// A connection that could not be made or broke, in plain words.
     static func broken(_ error: any Error, host: String) -> any Error & FailureWords {
         let text: String
@@ -64,6 +77,8 @@ extension ModelDownloader {
         case let error as HTTPClientError where error == .readTimeout: text = "\(host) sent nothing for 60 s"
         case let error as HTTPClientError where error == .remoteConnectionClosed:
             text = "\(host) closed the connection in the middle"
+        case is NIOConnectionError, is SocketAddressError, is SocketAddressError.UnknownHost:
+            text = "\(host) cannot be reached: \(reason(error))"
         case is CancellationError:
             return DownloadError(.unreachable, "the download was cancelled; pull again, it will resume")
         default: text = "the connection to \(host) failed: \(error)"

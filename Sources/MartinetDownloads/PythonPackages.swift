@@ -87,6 +87,10 @@ struct PythonPackages: Sendable {
         guard !isLate.withLock({ $0 }) else {
             throw DownloadError(.tool, "\(interpreter) did not end within \(seconds) s")
         }
+        // 127 is how `env` says that there is no such program.
+        guard process.terminationStatus != 127 else {
+            throw DownloadError(.tool, "\(interpreter) is not installed")
+        }
         guard process.terminationStatus == 0 else {
             let lines = errorText.split(separator: "\n")
             let reason = lines.last { $0.hasPrefix("ERROR") } ?? lines.last ?? "no reason given"

@@ -56,6 +56,7 @@ public struct ModelFacts: Sendable {
         switch model {
         case .gguf(let file):
             let architecture = file.architecture
+            declaredMix = file.metadata["general.file_type"]?.int.flatMap { Self.mixes[$0] }
             func int(_ key: String) -> Int? {
                 guard let architecture, let value = file.metadata["\(architecture).\(key)"] else { return nil }
                 return Self.positive(value.int ?? value.ints?.max())
@@ -76,6 +77,7 @@ public struct ModelFacts: Sendable {
             vocabularySize = file.metadata["tokenizer.ggml.tokens"]?.array?.count ?? int("vocab_size")
         case .directory(let directory):
             // Models with several parts keep the language model's shape one level deeper.
+            declaredMix = nil
             let config = directory.config["text_config"] ?? directory.config
             func int(_ key: String) -> Int? { Self.positive(config[key]?.int) }
             architecture = config["model_type"]?.string
@@ -107,8 +109,16 @@ public struct ModelFacts: Sendable {
     public var parameters: Int { types.reduce(0) { $0 &+ $1.elements } }
     /// Bytes in all tensors.
     public var weightBytes: Int { types.reduce(0) { $0 &+ $1.bytes } }
-    /// The type of most of the weights' bytes, such as `Q4_1`.
-    public var quantisation: String? { types.first?.type }
+    /// The mix that the file says it is, such as `Q4_K_M`, else the type of most of the weights' bytes.
+    public var quantisation: String? { declaredMix ?? types.first?.type }
+    private let declaredMix: String?
+
+    /// Values of `general.file_type` (ggml's `llama_ftype`) for the types that we read.
+    private static let mixes = [
+        0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S",
+        12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 21: "Q2_K_S",
+        25: "IQ4_NL", 30: "IQ4_XS", 32: "BF16",
+    ]
 
     /// Memory that serving needs, in bytes.
     public struct ServingMemory: Sendable, Hashable {

@@ -1,0 +1,21 @@
+import FoundationEssentials
+
+/// A folder that goes with the object.
+final class TemporaryFolder: Sendable {
+    let path: String
+
+    init() throws {
+        path = FileManager.default.temporaryDirectory.path + "/martinet-tests-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    @discardableResult
+    func write(_ bytes: some Sequence<UInt8>, as name: String) throws -> String {
+        // Not over the old file: some file systems wait for the disk when a file is shortened and written again.
+        try? FileManager.default.removeItem(atPath: "\(path)/\(name)")
+        try Data(bytes).write(to: URL(filePath: "\(path)/\(name)"))
+        return "\(path)/\(name)"
+    }
+}
