@@ -15,8 +15,10 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
     .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+func tests(_ name: String, _ dependencies: [Target.Dependency], fixtures: Bool = false) -> Target {
+    // Tests read fixtures by their path; they are no resources.
+    .testTarget(
+        name: name, dependencies: dependencies, exclude: fixtures ? ["Fixtures"] : [], swiftSettings: swiftSettings)
 }
 
 var products: [Product] = [
@@ -37,10 +39,10 @@ var targets: [Target] = [
     .executableTarget(
         name: "EmbedExample", dependencies: ["MartinetEngine"], path: "Examples/Embed", swiftSettings: swiftSettings),
     module("MartinetTestKit", ["MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetTensors"]),
-    tests("MartinetTensorsTests", ["MartinetTensors", "CMartinetKernels"]),
+    tests("MartinetTensorsTests", ["MartinetTensors", "CMartinetKernels"], fixtures: true),
     tests("MartinetModelFormatsTests", ["MartinetModelFormats", "MartinetTestKit"]),
-    tests("MartinetTokenizersTests", ["MartinetTokenizers", "MartinetModels", "MartinetTestKit"]),
-    tests("MartinetTemplatesTests", ["MartinetTemplates", "MartinetTestKit"]),
+    tests("MartinetTokenizersTests", ["MartinetTokenizers", "MartinetModels", "MartinetTestKit"], fixtures: true),
+    tests("MartinetTemplatesTests", ["MartinetTemplates", "MartinetTestKit"], fixtures: true),
     tests("MartinetModelsTests", ["MartinetModels", "MartinetTestKit", "CMartinetKernels"]),
     tests("MartinetEngineTests", ["MartinetEngine", "MartinetTestKit"]),
 ]

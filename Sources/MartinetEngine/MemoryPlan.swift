@@ -30,9 +30,9 @@ public struct MemoryPlan: Sendable, Hashable {
         }
         let wanted = options.maxModelLen ?? context
         let bytesPerBlock =
-            model.configuration.keyValueBytesPerToken(type: options.keyValueType) * options.blockSize
+            model.keyValueBytesPerToken(options.keyValueType) * options.blockSize
         let share = Int(Double(availableBytes) * options.gpuMemoryUtilization)
-        let upper = options.kvCacheBytes ?? max(0, share - model.weightBytes)
+        let upper = options.kvCacheBytes ?? max(0, share - model.facts.weightBytes)
         let blocksWanted = (wanted + options.blockSize - 1) / options.blockSize
         let useful = blocksWanted.multipliedReportingOverflow(by: options.maxNumSeqs).partialValue
         let planned = options.kvCacheBytes ?? max(Self.defaultKeyValueBytes, blocksWanted * bytesPerBlock)

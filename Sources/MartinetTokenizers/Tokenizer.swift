@@ -14,6 +14,8 @@ public protocol Tokenizer: Sendable {
     var vocabularySize: Int { get }
     /// The token that starts a text, where the model has one.
     var bosToken: Int32? { get }
+    /// The token that ends a text, which chat templates know as `eos_token`.
+    var eosToken: Int32? { get }
     /// Tokens that end a generation (end of text, end of turn).
     var endTokens: Set<Int32> { get }
     /// Whether the model expects `bosToken` in front of a raw prompt.

@@ -48,10 +48,11 @@ import Testing
         let tokenizer = try definition.makeTokenizer()
         #expect(tokenizer.encode("a§b", specials: .parse) == [1, 3, 2])
         #expect(tokenizer.encode("a§b", specials: .asText) == [1, 0, 2])
-        let guarded = tokenizer.guardControlTokens(in: "a§b")
-        #expect(
-            tokenizer.encode("§" + guarded + "§", specials: .parse) == [3] + tokenizer.encode("a§b", specials: .asText)
-                + [3])
+        let mark = String(String.UnicodeScalarView([Unicode.Scalar(UInt32(0xFDD0))].compactMap { $0 }))
+        for text in ["a§b", "§§§", mark + "§" + mark + mark + "§§" + mark, "§" + mark + "a"] {
+            let ids = tokenizer.encode("§" + tokenizer.guardControlTokens(in: text) + "§", specials: .parse)
+            #expect(ids == [3] + tokenizer.encode(text, specials: .asText) + [3])
+        }
     }
 
     @Test("Merges never make a control token of what a user wrote")
@@ -66,6 +67,12 @@ import Testing
         #expect(tokenizer.encode("<s>", specials: .parse) == [5])
         #expect(tokenizer.encode("<s>", specials: .asText) == [1, 4])
         #expect(tokenizer.encode(tokenizer.guardControlTokens(in: "<s>"), specials: .parse) == [1, 4])
+    }
+
+    @Test("A post-processor's template gives the beginning token")
+    func templateProcessing() throws {
+        let tokenizer = try #require(Reference.json.first { $0.name == "tokenizer-llama3" }).tokenizer()
+        #expect(tokenizer.addsBos && tokenizer.bosToken == tokenizer.token(named: "<|endoftext|>"))
     }
 
     @Test("End tokens and the beginning token")

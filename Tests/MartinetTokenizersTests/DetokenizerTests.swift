@@ -40,6 +40,16 @@ import Testing
         }
     }
 
+    @Test("Random ids decode as in Python", arguments: Array(Reference.json.prefix(4)))
+    func randomAgainstPython(_ reference: Reference) throws {
+        let tokenizer = try reference.tokenizer()
+        let sequences = try #require(try reference.expectation().random)
+        #expect(sequences.count == 150)
+        for sequence in sequences {
+            #expect(tokenizer.decode(sequence.ids).utf8.elementsEqual(sequence.text.utf8), "\(sequence.ids)")
+        }
+    }
+
     @Test("Bytes of a character are held back until it is whole")
     func heldBack() throws {
         let tokenizer = try Reference.json[4].tokenizer()

@@ -21,7 +21,7 @@ import Testing
         print("\(reference.name): \(compared) encodings equal Python's")
     }
 
-    @Test("Decoding equals Python's", arguments: Reference.json.suffix(3))
+    @Test("Decoding equals Python's", arguments: Reference.json.suffix(4))
     func decoding(_ reference: Reference) throws {
         let tokenizer = try reference.tokenizer()
         let expected = try reference.expectation()

@@ -97,6 +97,19 @@ import Testing
         }
     }
 
+    @Test("A Split that drops its matches is refused, one that drops the rest is not")
+    func removingSplit() throws {
+        let good = try String(
+            contentsOf: Reference.fixtures.appending(path: "tokenizer-llama3.json"), encoding: .utf8)
+        let isolated = #""behavior":"Isolated","invert":false"#
+        #expect(good.contains(isolated))
+        let dropping = good.replacingOccurrences(of: isolated, with: #""behavior":"Removed","invert":false"#)
+        let error = #expect(throws: TokenizerError.self) { try TokenizerDefinition(tokenizerJSON: dropping.utf8) }
+        #expect(error?.code == .unsupported)
+        let keeping = good.replacingOccurrences(of: isolated, with: #""behavior":"Removed","invert":true"#)
+        #expect(try TokenizerDefinition(tokenizerJSON: keeping.utf8).preTokenizer == .llama3)
+    }
+
     @Test("Damaged tokenizer.json files never trap")
     func damaged() throws {
         let good = try Array(Data(contentsOf: Reference.fixtures.appending(path: "tokenizer-prepend.json")))

@@ -12,7 +12,7 @@ struct Reference: Sendable, CustomTestStringConvertible {
         "phi-3",
     ].map { Reference(name: $0, isJSON: false) }
     static let json = [
-        "gpt2", "digits", "llama3", "qwen2", "prepend", "metaspace-first", "metaspace-always",
+        "gpt2", "digits", "llama3", "qwen2", "prepend", "metaspace-first", "metaspace-always", "gemma",
     ].map { Reference(name: "tokenizer-\($0)", isJSON: true) }
     static let small = json + gguf.filter { ["smollm2", "llama-spm"].contains($0.name) }
     static let byteLevel = json.prefix(4) + gguf.filter { ["gpt-2", "llama-bpe", "qwen2"].contains($0.name) }
@@ -57,6 +57,12 @@ struct Reference: Sendable, CustomTestStringConvertible {
         var parse: [[Int32]]
         var asText: [String: [Int32]]
         var decoded: [String]?
+        var random: [RandomSequence]?
+
+        struct RandomSequence: Decodable {
+            var ids: [Int32]
+            var text: String
+        }
 
         func ids(_ index: Int, _ specials: SpecialTokenHandling) -> [Int32] {
             specials == .asText ? asText[String(index)] ?? parse[index] : parse[index]

@@ -31,7 +31,7 @@ extension InferenceEngine {
             .string(token.flatMap { tokenizer.name(of: $0) } ?? "")
         }
         var context: [String: TemplateValue] = [
-            "bos_token": name(tokenizer.bosToken), "eos_token": name(model.endOfTextToken),
+            "bos_token": name(tokenizer.bosToken), "eos_token": name(tokenizer.eosToken),
         ]
         for (key, value) in arguments { context[key] = tokenizer.guarded(value) }
         var guardedMessages = messages.map { tokenizer.guarded($0) }

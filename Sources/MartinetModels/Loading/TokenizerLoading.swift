@@ -43,6 +43,7 @@ private struct StandInTokenizer: Tokenizer {
     var vocabularySize: Int { names.count }
     var bosToken: Int32? { nil }
     var endTokens: Set<Int32> { [end] }
+    var eosToken: Int32? { end }
     var addsBos: Bool { false }
     func encode(_ text: String, specials: SpecialTokenHandling) -> [Int32] {
         text.utf8.compactMap { token(named: String(letters[Int($0)])) }

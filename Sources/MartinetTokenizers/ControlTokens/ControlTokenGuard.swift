@@ -58,11 +58,7 @@ package enum ControlTokenGuard {
                     // A spelling of one scalar cannot be broken: the mark in front of it protects it.
                     let scalar = UnsafeBufferPointer(rebasing: utf8[offset..<offset + length])
                     let single = !isMark && controls.matches(scalar, at: 0)
-                    if single {
-                        copy(to: offset)
-                        result.append(contentsOf: mark)
-                    }
-                    copy(to: offset + length)
+                    copy(to: single ? offset : offset + length)
                     result.append(contentsOf: mark)
                 }
                 offset += length

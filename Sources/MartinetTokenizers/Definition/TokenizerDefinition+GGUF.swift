@@ -32,7 +32,7 @@ extension TokenizerDefinition {
             self.init(kind: .sentencePieceBPE, tokens: tokens)
             self.scores = scores
             self.addsBos = addsBos ?? true
-            self.unknownToken = unknownToken ?? (tokens.count > 0 ? tokenTypes.firstIndex(of: 2) : nil)
+            self.unknownToken = unknownToken ?? tokenTypes.firstIndex(of: TokenKind.unknown.rawValue)
             spacePrefix = addsSpacePrefix ?? true ? .always : .none
             fusesUnknown = true
         default:
@@ -51,20 +51,20 @@ extension TokenizerDefinition {
 
     private mutating func setPreTokenizer(ggufName name: String?) throws(TokenizerError) {
         switch name ?? "default" {
-        case "gpt-2", "gpt2", "default", "phi-2", "jina-es", "jina-de", "mellum", "roberta-bpe":
+        case "gpt-2", "gpt2", "default", "phi-2", "roberta-bpe":
             preTokenizer = .gpt2
-        case "mpt", "olmo", "dbrx-gpt-neox":
+        case "mpt", "olmo":
             preTokenizer = .gpt2
             composes = true
         case "smollm", "starcoder", "refact", "codeshell": preTokenizer = .digitsThenGPT2
         case "command-r":
             preTokenizer = .digitsThenGPT2
             composes = true
-        case "llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral-llama3":
+        case "llama-bpe", "llama3", "llama-v3", "falcon3":
             preTokenizer = .llama3
             ignoresMerges = true
         case "smaug-bpe", "dbrx": preTokenizer = .llama3
-        case "qwen2", "deepseek-r1-qwen", "megrez":
+        case "qwen2", "deepseek-r1-qwen":
             preTokenizer = .qwen2
             composes = true
         default:

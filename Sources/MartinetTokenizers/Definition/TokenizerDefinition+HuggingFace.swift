@@ -140,7 +140,7 @@ extension TokenizerDefinition {
                 let usesExpression = part["use_regex"]?.bool ?? true
                 switch (split, usesExpression) {
                 case (nil, true): preTokenizer = .gpt2
-                case (nil, false): preTokenizer = .none
+                case (nil, false): preTokenizer = .wholeText
                 case (.digitsThenGPT2, true): preTokenizer = .digitsThenGPT2
                 case (.some(let known), false) where known != .digitsThenGPT2: preTokenizer = known
                 default: throw TokenizerError(.unsupported, "this sequence of pre-tokenizers is not implemented")
@@ -157,7 +157,9 @@ extension TokenizerDefinition {
 
     private static func preTokenizer(_ part: JSONValue) throws(TokenizerError) -> PreTokenizer {
         let expression = part["pattern"]?["Regex"]?.string ?? part["pattern"]?["String"]?.string ?? ""
-        let isPlain = part["behavior"]?.string == "Isolated" || part["behavior"]?.string == "Removed"
+        // Two ways to say that each match is a word: matches cut out, or what lies between them removed.
+        let inverts = part["invert"]?.bool ?? false
+        let isPlain = part["behavior"]?.string == (inverts ? "Removed" : "Isolated")
         guard isPlain, let known = PreTokenizer(expression: expression) else {
             throw TokenizerError(.unsupported, "the pre-tokenizer expression \"\(expression)\" is not implemented")
         }

@@ -11,13 +11,13 @@ public enum PreTokenizer: String, Sendable, Hashable, CaseIterable {
     /// Qwen 2: as Llama 3, but each number character by itself.
     case qwen2
     /// The whole text is one word.
-    case none
+    case wholeText
 
     /// Appends the ends of the words of a well-formed UTF-8 text, as byte offsets.
     package func split(_ text: UnsafeBufferPointer<UInt8>, into ends: inout [Int]) {
         if text.isEmpty { return }
         switch self {
-        case .none: ends.append(text.count)
+        case .wholeText: ends.append(text.count)
         case .gpt2: ScalarReader.read(text) { $0.splitGPT2(0..<text.count, into: &ends) }
         case .digitsThenGPT2: ScalarReader.read(text) { $0.splitDigitsThenGPT2(into: &ends) }
         case .llama3: ScalarReader.read(text) { $0.splitLlama3(digits: 3, into: &ends) }

@@ -5,6 +5,7 @@ package struct TokenInventory: Sendable {
     package let isAdded: [Bool]
     package let controlSpellings: [String]
     package let bos: Int32?
+    package let eos: Int32?
     package let ends: Set<Int32>
     package let addsBos: Bool
     /// Control tokens only.
@@ -50,6 +51,7 @@ package struct TokenInventory: Sendable {
         bos = try checked(definition.bosToken, "the beginning-of-text token")
         _ = try checked(definition.unknownToken, "the unknown token")
         var ends: Set<Int32> = []
+        eos = try checked(definition.endTokens.first, "the end-of-text token")
         for id in definition.endTokens {
             if let id = try checked(id, "an end-of-text token") { ends.insert(id) }
         }
@@ -129,6 +131,8 @@ extension InventoriedTokenizer {
     public var bosToken: Int32? { inventory.bos }
     /// Tokens that end a generation.
     public var endTokens: Set<Int32> { inventory.ends }
+    /// The first of the end tokens that the model's files name.
+    public var eosToken: Int32? { inventory.eos }
     /// Whether the model expects the beginning token in front of a raw prompt.
     public var addsBos: Bool { inventory.addsBos }
     /// Spellings of all control tokens.
