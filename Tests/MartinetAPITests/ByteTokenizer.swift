@@ -5,6 +5,7 @@ import MartinetTokenizers
 struct ByteTokenizer: Tokenizer {
     var vocabularySize: Int { 257 }
     var bosToken: Int32? { nil }
+    var eosToken: Int32? { nil }
     var endTokens: Set<Int32> { [256] }
     var addsBos: Bool { false }
     func encode(_ text: String, specials: SpecialTokenHandling) -> [Int32] { text.utf8.map(Int32.init) }

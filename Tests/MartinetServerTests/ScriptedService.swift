@@ -8,6 +8,7 @@ import Synchronization
 struct ByteTokenizer: Tokenizer {
     var vocabularySize: Int { 256 }
     var bosToken: Int32? { nil }
+    var eosToken: Int32? { nil }
     var endTokens: Set<Int32> { [] }
     var addsBos: Bool { false }
     func encode(_ text: String, specials: SpecialTokenHandling) -> [Int32] { text.utf8.map(Int32.init) }
