@@ -1,9 +1,9 @@
 // Attention of one query token over paged keys and values, W lanes over the head's elements.
 //
-// Positions go by in chunks of 16 from `first` upwards with an online softmax (Milakov and Gimelshein, 2018). Up to
+// Positions go by in chunks of 64 from `first` upwards with an online softmax (Milakov and Gimelshein, 2018). Up to
 // four query heads that share a key/value head are computed side by side; each one's arithmetic is the same alone.
 
-enum { POSITIONS = 16, GROUP = 4, MAX_HEAD = 512 };
+enum { POSITIONS = 64, GROUP = 4, MAX_HEAD = 512 };
 
 INLINE vf load_kv(int32_t type, const char *p, size_t i) {
     if (type == MK_F32) return load((const float *)p + i);
@@ -25,8 +25,8 @@ typedef struct {
     float largest[GROUP], sum[GROUP];
 } ATTENTION_STATE;
 
-INLINE void attend_scores(ATTENTION_STATE *s, int32_t type, size_t size, int group) {
-    for (int base = 0; base < POSITIONS; base += W) {
+INLINE void attend_scores(ATTENTION_STATE *s, int32_t type, size_t size, int group, size_t count) {
+    for (size_t base = 0; base < count; base += W) {
         vf dots[GROUP][W];
         for (int p = 0; p < W; p++) {
             const char *key = s->keys[base + p];
@@ -47,8 +47,9 @@ INLINE void attend_scores(ATTENTION_STATE *s, int32_t type, size_t size, int gro
 
 // Scores become weights relative to the largest so far; what was summed before shrinks when that grows.
 INLINE void attend_softmax(ATTENTION_STATE *s, size_t size, int group, size_t count, float scale, float softcap) {
+    size_t padded = mk_round_up(count, W);
     for (int g = 0; g < group; g++) {
-        for (int base = 0; base < POSITIONS; base += W) {
+        for (size_t base = 0; base < count; base += W) {
             vf v = load(s->scores[g] + base) * scale;
             if (softcap > 0) {
                 // tanh u = 1 - 2 / (e²ᵘ + 1)
@@ -56,9 +57,14 @@ INLINE void attend_softmax(ATTENTION_STATE *s, size_t size, int group, size_t co
             }
             store(s->scores[g] + base, v);
         }
-        for (size_t p = count; p < POSITIONS; p++) s->scores[g][p] = -INFINITY;
-        float largest = s->largest[g];
-        for (int p = 0; p < POSITIONS; p++) largest = s->scores[g][p] > largest ? s->scores[g][p] : largest;
+        for (size_t p = count; p < padded; p++) s->scores[g][p] = -INFINITY;
+        // A comparison with NaN is false: it does not become the largest, but reaches the sum below.
+        vf best = (vf)s->largest[g];
+        for (size_t base = 0; base < count; base += W) {
+            vf v = load(s->scores[g] + base);
+            best = choose(v > best, v, best);
+        }
+        float largest = max_of_numbers(best);
         if (largest > s->largest[g]) {
             float shrink = exp_((vf)(s->largest[g] - largest))[0];
             s->sum[g] *= shrink;
@@ -68,9 +74,9 @@ INLINE void attend_softmax(ATTENTION_STATE *s, size_t size, int group, size_t co
         // With nothing but -inf so far, weights must be 0 rather than e^NaN.
         float reference = largest == -INFINITY ? 0 : largest;
         vf sums = (vf)0;
-        for (int base = 0; base < POSITIONS; base += W) {
-            vf e = exp_(load(s->scores[g] + base) - reference);
-            e = choose(load(s->scores[g] + base) == -INFINITY, (vf)0, e);
+        for (size_t base = 0; base < count; base += W) {
+            vf v = load(s->scores[g] + base);
+            vf e = choose(v == -INFINITY, (vf)0, exp_(v - reference));
             store(s->scores[g] + base, e);
             sums += e;
         }
@@ -105,9 +111,10 @@ INLINE void attend_values(ATTENTION_STATE *s, int32_t type, size_t size, int gro
 }
 
 INLINE void attend(const mk_kv_layer *kv, int32_t type, const int32_t *block_table, size_t first, size_t length,
-                   const float *query, int group, size_t kv_head, float scale, float softcap, float *out) {
+                   const float *query, int group, size_t size, size_t kv_head, float scale, float softcap,
+                   float *out) {
     ATTENTION_STATE s;
-    size_t size = (size_t)kv->head_size, block = (size_t)kv->block_size;
+    size_t block = (size_t)kv->block_size;
     size_t element = type == MK_F32 ? 4 : 2;
     size_t slot_bytes = (size_t)kv->kv_heads * size * element, head_bytes = kv_head * size * element;
     for (int g = 0; g < group; g++) {
@@ -129,8 +136,9 @@ INLINE void attend(const mk_kv_layer *kv, int32_t type, const int32_t *block_tab
                 index++;
             }
         }
-        for (size_t j = count; j < POSITIONS; j++) s.keys[j] = s.keys[0];
-        attend_scores(&s, type, size, group);
+        // Positions that fill up the last vector are computed from the first and masked.
+        for (size_t j = count; j % W; j++) s.keys[j] = s.keys[0];
+        attend_scores(&s, type, size, group, count);
         attend_softmax(&s, size, group, count, scale, softcap);
         attend_values(&s, type, size, group, count);
     }
@@ -148,13 +156,33 @@ INLINE void attend(const mk_kv_layer *kv, int32_t type, const int32_t *block_tab
     }
 }
 
-#define ATTEND_CASES(TYPE)                                                                                             \
-    switch (count) {                                                                                                   \
-    case 1: attend(kv, TYPE, block_table, first, length, q, 1, kv_head, scale, softcap, o); break;                     \
-    case 2: attend(kv, TYPE, block_table, first, length, q, 2, kv_head, scale, softcap, o); break;                     \
-    case 3: attend(kv, TYPE, block_table, first, length, q, 3, kv_head, scale, softcap, o); break;                     \
-    default: attend(kv, TYPE, block_table, first, length, q, 4, kv_head, scale, softcap, o); break;                    \
+// Loops over the common head sizes are unrolled.
+INLINE void attend_type(const mk_kv_layer *kv, int32_t type, const int32_t *block_table, size_t first, size_t length,
+                        const float *query, int group, size_t kv_head, float scale, float softcap, float *out) {
+    size_t size = (size_t)kv->head_size;
+    if (size == 64) {
+        attend(kv, type, block_table, first, length, query, group, 64, kv_head, scale, softcap, out);
+    } else if (size == 128) {
+        attend(kv, type, block_table, first, length, query, group, 128, kv_head, scale, softcap, out);
+    } else {
+        attend(kv, type, block_table, first, length, query, group, size, kv_head, scale, softcap, out);
     }
+}
+
+#define ATTEND_FUNCTION(NAME, TYPE)                                                                                    \
+    static void NAME(const mk_kv_layer *kv, const int32_t *block_table, size_t first, size_t length,                  \
+                     const float *query, size_t group, size_t kv_head, float scale, float softcap, float *out) {       \
+        switch (group) {                                                                                               \
+        case 1: attend_type(kv, TYPE, block_table, first, length, query, 1, kv_head, scale, softcap, out); break;      \
+        case 2: attend_type(kv, TYPE, block_table, first, length, query, 2, kv_head, scale, softcap, out); break;      \
+        case 3: attend_type(kv, TYPE, block_table, first, length, query, 3, kv_head, scale, softcap, out); break;      \
+        default: attend_type(kv, TYPE, block_table, first, length, query, 4, kv_head, scale, softcap, out); break;     \
+        }                                                                                                              \
+    }
+
+ATTEND_FUNCTION(attend_f32, MK_F32)
+ATTEND_FUNCTION(attend_f16, MK_F16)
+ATTEND_FUNCTION(attend_bf16, MK_BF16)
 
 static void attention(const mk_kv_layer *kv, const int32_t *block_table, size_t first, size_t length,
                       const float *query, size_t heads, size_t head_begin, size_t head_end, float scale, float softcap,
@@ -168,11 +196,11 @@ static void attention(const mk_kv_layer *kv, const int32_t *block_table, size_t 
         const float *q = query + h * size;
         float *o = out + h * size;
         if (kv->type == MK_F32) {
-            ATTEND_CASES(MK_F32)
+            attend_f32(kv, block_table, first, length, q, count, kv_head, scale, softcap, o);
         } else if (kv->type == MK_F16) {
-            ATTEND_CASES(MK_F16)
+            attend_f16(kv, block_table, first, length, q, count, kv_head, scale, softcap, o);
         } else {
-            ATTEND_CASES(MK_BF16)
+            attend_bf16(kv, block_table, first, length, q, count, kv_head, scale, softcap, o);
         }
         h += count;
     }

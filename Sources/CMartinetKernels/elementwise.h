@@ -1,6 +1,5 @@
 // Norms, activations, rotary positions, cache stores and sampling helpers over vectors of W floats.
 
-// One vector's worth at a time; the last one padded. `body` reads and writes v0, v1 and `result`.
 INLINE vf silu_lanes(vf gate, vf up) { return gate / (1.0f + exp_(-gate)) * up; }
 
 INLINE vf gelu_lanes(vf gate, vf up) {

@@ -68,12 +68,20 @@ INLINE vf transpose_sum(vf *v) {
     return v[0];
 }
 
+// Halves are folded onto one another, so the order of additions is fixed.
 INLINE float sum_lanes(vf v) {
-    float lanes[W];
-    store(lanes, v);
-    for (int step = W / 2; step > 0; step /= 2)
-        for (int i = 0; i < step; i++) lanes[i] += lanes[i + step];
-    return lanes[0];
+#if W == 16
+    float __attribute__((ext_vector_type(8))) v8 = v.lo + v.hi;
+#elif W == 8
+    vf v8 = v;
+#endif
+#if W >= 8
+    float __attribute__((ext_vector_type(4))) v4 = v8.lo + v8.hi;
+#else
+    vf v4 = v;
+#endif
+    float __attribute__((ext_vector_type(2))) v2 = v4.lo + v4.hi;
+    return v2.x + v2.y;
 }
 
 INLINE float max_lanes(vf v) {
@@ -82,6 +90,22 @@ INLINE float max_lanes(vf v) {
     for (int step = W / 2; step > 0; step /= 2)
         for (int i = 0; i < step; i++) lanes[i] = lanes[i + step] > lanes[i] ? lanes[i + step] : lanes[i];
     return lanes[0];
+}
+
+// The same for lanes without NaN, folded in registers.
+INLINE float max_of_numbers(vf v) {
+#if W == 16
+    float __attribute__((ext_vector_type(8))) v8 = __builtin_elementwise_max(v.lo, v.hi);
+#elif W == 8
+    vf v8 = v;
+#endif
+#if W >= 8
+    float __attribute__((ext_vector_type(4))) v4 = __builtin_elementwise_max(v8.lo, v8.hi);
+#else
+    vf v4 = v;
+#endif
+    float __attribute__((ext_vector_type(2))) v2 = __builtin_elementwise_max(v4.lo, v4.hi);
+    return v2.x > v2.y ? v2.x : v2.y;
 }
 
 // eˣ to about 1 ulp: x = n·ln2 + r, a polynomial for eʳ, and 2ⁿ in two factors so that subnormal results and overflow

@@ -2,11 +2,11 @@ import FoundationEssentials
 import MartinetModelFormats
 
 /// The Hugging Face hub, or a mirror of it (`HF_ENDPOINT`), with a token (`HF_TOKEN`) for gated models.
-struct HuggingFaceHub: Sendable {
-    var endpoint: String
-    var token: String?
+package struct HuggingFaceHub: Sendable {
+    package var endpoint: String
+    package var token: String?
 
-    init(environment: [String: String] = ProcessInfo.processInfo.environment) {
+    package init(environment: [String: String] = ProcessInfo.processInfo.environment) {
         var endpoint = environment["HF_ENDPOINT"].flatMap { $0.isEmpty ? nil : $0 } ?? "https://huggingface.co"
         while endpoint.hasSuffix("/") { endpoint.removeLast() }
         self.endpoint = endpoint
@@ -14,12 +14,18 @@ struct HuggingFaceHub: Sendable {
     }
 
     /// A file of a repository.
-    struct File: Sendable, Equatable {
+    package struct File: Sendable, Equatable {
         /// Its path in the repository.
-        var path: String
-        var byteCount: Int?
+        package var path: String
+        package var byteCount: Int?
         /// Known for files in large file storage only.
-        var sha256: String?
+        package var sha256: String?
+
+        package init(path: String, byteCount: Int? = nil, sha256: String? = nil) {
+            self.path = path
+            self.byteCount = byteCount
+            self.sha256 = sha256
+        }
 
         var name: String { path.lastComponent }
     }
@@ -68,7 +74,9 @@ struct HuggingFaceHub: Sendable {
     /// The files that make up a model: one GGUF model (all of its parts), or the weights with their JSON files.
     ///
     /// - Parameter wanted: a file's path or name, or `nil` to choose.
-    static func choose(_ wanted: String?, from files: [File], repository: String) throws(DownloadError) -> [File] {
+    package static func choose(_ wanted: String?, from files: [File], repository: String) throws(DownloadError)
+        -> [File]
+    {
         let models = files.filter { $0.name.hasSuffix(".gguf") && !$0.name.hasPrefix("mmproj") }
         if let wanted {
             guard let file = files.first(where: { $0.path == wanted }) ?? files.first(where: { $0.name == wanted })

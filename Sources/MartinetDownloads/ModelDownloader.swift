@@ -33,10 +33,13 @@ public struct ModelDownloader: Sendable {
     /// Headers for one server, such as a token, sent to no other.
     var credentials: (host: String, header: String)?
     private let client: HTTPClient
+    /// For this machine itself, which no proxy leads to.
+    private var localClient: HTTPClient
 
     /// Makes a downloader that uses `client`.
     public init(client: HTTPClient, limits: Limits = Limits()) {
         self.client = client
+        localClient = client
         self.limits = limits
     }
 
@@ -46,13 +49,20 @@ public struct ModelDownloader: Sendable {
     public static func withClient<Result: Sendable>(
         limits: Limits = Limits(), _ body: (ModelDownloader) async throws -> Result
     ) async throws -> Result {
-        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration())
+        var configuration = configuration()
+        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        configuration.proxy = nil
+        let localClient = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        var downloader = ModelDownloader(client: client, limits: limits)
+        downloader.localClient = localClient
         do {
-            let result = try await body(ModelDownloader(client: client, limits: limits))
+            let result = try await body(downloader)
             try await client.shutdown()
+            try await localClient.shutdown()
             return result
         } catch {
             try? await client.shutdown()
+            try? await localClient.shutdown()
             throw error
         }
     }
@@ -79,7 +89,7 @@ public struct ModelDownloader: Sendable {
     /// Fetches a file.
     ///
     /// An interrupted download leaves `path.partial`; the next call goes on from there if the server still has the same
-    /// file, by its entity tag, and starts again otherwise.
+    /// file, by its entity tag or a given digest, and starts again otherwise.
     ///
     /// - Parameters:
     ///   - url: `https`, or `http` to this machine itself.
@@ -93,13 +103,14 @@ public struct ModelDownloader: Sendable {
     ) async throws {
         let file = PartialFile(path: path)
         var failures = 0
-        var lastCount = file.resumable(url: url)?.count ?? 0
+        var lastCount = file.resumable(url: url, isPinned: sha256 != nil)?.count ?? 0
         while true {
             do {
-                try await attempt(url, file: file, byteCount: byteCount, progress: progress)
+                try await attempt(
+                    url, file: file, byteCount: byteCount, isPinned: sha256 != nil, progress: progress)
                 break
             } catch let failure as Retryable {
-                let count = file.resumable(url: url)?.count ?? 0
+                let count = file.resumable(url: url, isPinned: sha256 != nil)?.count ?? 0
                 failures = count > lastCount ? 1 : failures + 1
                 lastCount = count
                 guard failures < limits.attempts else { throw failure.error }
@@ -152,14 +163,15 @@ public struct ModelDownloader: Sendable {
     }
 
     private func attempt(
-        _ url: String, file: PartialFile, byteCount: Int?, progress: @Sendable (DownloadProgress) -> Void
+        _ url: String, file: PartialFile, byteCount: Int?, isPinned: Bool,
+        progress: @Sendable (DownloadProgress) -> Void
     ) async throws {
         var headers: HTTPHeaders = ["Accept-Encoding": "identity"]
-        var resumed = file.resumable(url: url)
-        if let (origin, count) = resumed, let validator = origin.validator {
+        var resumed = file.resumable(url: url, isPinned: isPinned)
+        if let (origin, count) = resumed {
             if count == origin.total { return }
             headers.add(name: "Range", value: "bytes=\(count)-")
-            headers.add(name: "If-Range", value: validator)
+            if let validator = origin.validator { headers.add(name: "If-Range", value: validator) }
         }
         let (response, host) = try await get(url, headers: headers)
         let total: Int?
@@ -169,7 +181,7 @@ public struct ModelDownloader: Sendable {
             total = response.headers.first(name: "Content-Length").flatMap { Int($0) }
         case .partialContent:
             guard let count = resumed?.count, let range = ContentRange(response.headers.first(name: "Content-Range")),
-                range.start == count
+                range.start == count, resumed?.origin.total == nil || range.total == resumed?.origin.total
             else {
                 file.remove()
                 throw Retryable(
@@ -255,7 +267,8 @@ public struct ModelDownloader: Sendable {
             }
             let response: HTTPClientResponse
             do {
-                response = try await client.execute(request, deadline: .now() + .hours(24))
+                response = try await (Self.isLocal(address) ? localClient : client).execute(
+                    request, deadline: .now() + .hours(24))
             } catch {
                 throw Self.broken(error, host: host)
             }

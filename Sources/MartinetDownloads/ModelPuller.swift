@@ -10,8 +10,8 @@ public struct ModelPuller: Sendable {
     public var store: ModelStore
     /// How files are fetched.
     public var downloader: ModelDownloader
-    var hub = HuggingFaceHub()
-    var python = PythonPackages()
+    package var hub = HuggingFaceHub()
+    package var python = PythonPackages()
 
     /// Makes a puller.
     public init(store: ModelStore, downloader: ModelDownloader) {

@@ -26,10 +26,12 @@ struct PartialFile {
     var originPath: String { path + ".partial.json" }
 
     /// Bytes that are on disk and what they belong to, or `nil` where a download must start at the beginning.
-    func resumable(url: String) -> (origin: Origin, count: Int)? {
+    ///
+    /// - Parameter isPinned: whether a digest will prove the whole file; then no entity tag is needed to go on.
+    func resumable(url: String, isPinned: Bool) -> (origin: Origin, count: Int)? {
         guard let data = FileManager.default.contents(atPath: originPath), data.count < 65_536,
             let origin = try? JSONDecoder().decode(Origin.self, from: data), origin.url == url,
-            origin.validator != nil,
+            isPinned || origin.validator != nil,
             let size = try? FileManager.default.attributesOfItem(atPath: partialPath)[.size] as? Int, size > 0
         else { return nil }
         return (origin, size)

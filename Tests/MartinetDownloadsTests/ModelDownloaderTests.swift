@@ -66,12 +66,13 @@ import Testing
             })
     }
 
-    @Test func startsAgainWithoutATag() async throws {
+    @Test(arguments: [nil, Self.digest])
+    func goesOnWithoutATagOnlyWhereADigestProvesTheFile(sha256: String?) async throws {
         try await download(
-            .init(cuts: [100_000], tag: nil),
+            .init(cuts: [100_000], tag: nil), sha256: sha256,
             check: { _, requests in
                 #expect(requests.count == 2)
-                #expect(requests[1].range == nil)
+                #expect((requests[1].range != nil) == (sha256 != nil))
             })
     }
 

@@ -5,7 +5,9 @@ final class TemporaryFolder: Sendable {
     let path: String
 
     init() throws {
-        path = FileManager.default.temporaryDirectory.path + "/martinet-tests-\(UUID().uuidString)"
+        // In memory where the system has such a place: thousands of small files are written.
+        let root = FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : nil
+        path = (root ?? FileManager.default.temporaryDirectory.path) + "/martinet-tests-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
 

@@ -18,6 +18,19 @@ public enum Catalogue {
         public let licence: String
         /// Where it can be had, in the order of trying.
         public let sources: [Source]
+
+        package init(
+            name: String, summary: String, file: String, byteCount: Int, sha256: String, licence: String,
+            sources: [Source]
+        ) {
+            self.name = name
+            self.summary = summary
+            self.file = file
+            self.byteCount = byteCount
+            self.sha256 = sha256
+            self.licence = licence
+            self.sources = sources
+        }
     }
 
     /// Where a model can be had.

@@ -12,14 +12,11 @@ public struct ModelStore: Sendable {
 
     /// Names a store.
     ///
-    /// - Parameter home: its folder; without one `MARTINET_HOME`, else `martinet` under `XDG_CACHE_HOME`, else
-    ///   `~/.cache/martinet`. It need not exist.
+    /// - Parameter home: its folder; without one `MARTINET_HOME`, else `~/.cache/martinet`. It need not exist.
     public init(home: String? = nil) {
         let environment = ProcessInfo.processInfo.environment
         func setting(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-        self.home =
-            home ?? setting("MARTINET_HOME") ?? setting("XDG_CACHE_HOME").map { $0 + "/martinet" }
-            ?? (setting("HOME") ?? ".") + "/.cache/martinet"
+        self.home = home ?? setting("MARTINET_HOME") ?? (setting("HOME") ?? ".") + "/.cache/martinet"
     }
 
     /// The folder of all models.

@@ -4,14 +4,56 @@ import MartinetTokenizers
 
 /// Makes a model's tokenizer from what its files say.
 enum TokenizerLoading {
+    /// The tokenizer of a GGUF file's metadata or of a directory's `tokenizer.json`.
+    ///
+    /// - Throws: ``ModelError`` that names the file and the offence.
     static func tokenizer(of file: ModelFile) throws -> any Tokenizer {
-        // A stand-in until the tokenizers are merged: one token for each byte of a byte-level vocabulary.
-        guard case .gguf(let gguf) = file, let names = gguf.metadata["tokenizer.ggml.tokens"]?.strings else {
-            throw ModelError(.invalidModel, "no tokenizer")
+        switch file {
+        case .gguf(let gguf):
+            try named(gguf.path) { () throws(TokenizerError) in try definition(gguf).makeTokenizer() }
+        case .directory(let directory):
+            try tokenizer(of: directory)
         }
-        return StandInTokenizer(names: names, end: Int32(gguf.metadata["tokenizer.ggml.eos_token_id"]?.int ?? 0))
     }
 
+    private static func tokenizer(of directory: HuggingFaceDirectory) throws -> any Tokenizer {
+        guard let json = try directory.tokenizerJSON() else {
+            throw ModelError(
+                .invalidModel,
+                "\(directory.path) has no tokenizer.json; save the model's tokenizer with transformers to get one")
+        }
+        let config = try directory.contents(of: "tokenizer_config.json")
+        return try named(directory.path + "/tokenizer.json") { () throws(TokenizerError) in
+            try TokenizerDefinition(tokenizerJSON: json, tokenizerConfigJSON: config).makeTokenizer()
+        }
+    }
+
+    private static func definition(_ file: GGUFFile) throws(TokenizerError) -> TokenizerDefinition {
+        func value(_ key: String) -> GGUFValue? { file.metadata["tokenizer.ggml.\(key)"] }
+        guard let model = value("model")?.string, let tokens = value("tokens")?.strings, !tokens.isEmpty else {
+            throw TokenizerError(
+                .invalidDefinition, "has no tokenizer (tokenizer.ggml.model and tokenizer.ggml.tokens)")
+        }
+        return try TokenizerDefinition(
+            ggufModel: model, pre: value("pre")?.string, tokens: tokens, tokenTypes: value("token_type")?.ints ?? [],
+            scores: value("scores")?.floats ?? [], merges: value("merges")?.strings ?? [],
+            bosToken: value("bos_token_id")?.int,
+            endTokens: ["eos_token_id", "eot_token_id", "eom_token_id"].compactMap { value($0)?.int },
+            unknownToken: value("unknown_token_id")?.int, addsBos: value("add_bos_token")?.bool,
+            addsSpacePrefix: value("add_space_prefix")?.bool)
+    }
+
+    private static func named(
+        _ file: String, _ make: () throws(TokenizerError) -> any Tokenizer
+    ) throws(ModelError) -> any Tokenizer {
+        do {
+            return try make()
+        } catch {
+            throw ModelError(.invalidModel, "\(file): \(error.message)")
+        }
+    }
+
+    /// Bytes of the files that hold the weights.
     static func fileSize(of file: ModelFile) -> Int {
         switch file {
         case .gguf(let gguf): gguf.files.reduce(0) { $0 + $1.count }
@@ -22,38 +64,4 @@ enum TokenizerLoading {
             }
         }
     }
-}
-
-private struct StandInTokenizer: Tokenizer {
-    let names: [String]
-    let end: Int32
-    private let letters: [Character]
-    init(names: [String], end: Int32) {
-        self.names = names
-        self.end = end
-        var next: UInt32 = 256
-        letters = (0..<256).map { byte in
-            if (33...126).contains(byte) || (161...172).contains(byte) || byte >= 174 {
-                return Character(UnicodeScalar(UInt8(byte)))
-            }
-            next += 1
-            return Character(UnicodeScalar(next - 1) ?? " ")
-        }
-    }
-    var vocabularySize: Int { names.count }
-    var bosToken: Int32? { nil }
-    var endTokens: Set<Int32> { [end] }
-    var eosToken: Int32? { end }
-    var addsBos: Bool { false }
-    func encode(_ text: String, specials: SpecialTokenHandling) -> [Int32] {
-        text.utf8.compactMap { token(named: String(letters[Int($0)])) }
-    }
-    func token(named name: String) -> Int32? { names.firstIndex(of: name).map { Int32($0) } }
-    func name(of token: Int32) -> String? { names.indices.contains(Int(token)) ? names[Int(token)] : nil }
-    func bytes(of token: Int32, includeSpecial: Bool) -> [UInt8] {
-        (name(of: token) ?? "").compactMap { letters.firstIndex(of: $0).map { UInt8($0) } }
-    }
-    func isControl(_ token: Int32) -> Bool { token < 3 }
-    var controlTokenSpellings: [String] { [] }
-    var dropsLeadingSpace: Bool { false }
 }

@@ -66,7 +66,7 @@ public struct KernelBenchmark: Sendable {
         let count = team.threadCount
         let arrived = Atomic<Int>(0)
         var times: [Double] = []
-        for _ in 0..<2000 {
+        for _ in 0..<500 {
             arrived.store(0, ordering: .relaxed)
             let time = Self.seconds {
                 // No task ends before all have begun, so each has a thread to itself.

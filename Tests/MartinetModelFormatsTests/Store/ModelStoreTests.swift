@@ -32,7 +32,7 @@ import Testing
     @Test(arguments: [
         ("smollm2", "martinet pull smollm2"), ("hf:a/b", "martinet pull hf:a/b"),
         ("nothing-such", "there are: gemma3-270m, smollm2"), ("./nothing.gguf", "no such file"),
-        ("../../etc", "no such file"),
+        ("../../no-such-folder", "no such file"),
     ])
     func saysHowToGetAMissingModel(name: String, words: String) throws {
         let folder = try TemporaryFolder()
