@@ -3,6 +3,7 @@ import Foundation
 import MartinetEngine
 import MartinetModelFormats
 import MartinetModels
+import MartinetTokenizers
 
 /// `martinet bench`: how fast the engine runs a model on this machine.
 struct BenchCommand: AsyncParsableCommand {

@@ -2,6 +2,7 @@ import ArgumentParser
 import AsyncHTTPClient
 import Foundation
 import NIOCore
+import NIOHTTP1
 
 /// `martinet health`: asks a server how it is; for container health checks.
 struct HealthCommand: AsyncParsableCommand {

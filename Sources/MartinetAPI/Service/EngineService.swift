@@ -1,3 +1,4 @@
+internal import MartinetModels
 public import MartinetEngine
 public import MartinetTemplates
 public import MartinetTokenizers

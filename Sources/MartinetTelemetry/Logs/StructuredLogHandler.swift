@@ -47,7 +47,7 @@ public struct StructuredLogHandler: LogHandler {
                 message: event.message.description, metadata: metadata))
     }
 
-    static func line(
+    package static func line(
         format: LogFormat, time: String, level: Logger.Level, label: String, message: String,
         metadata: Logger.Metadata
     ) -> String {

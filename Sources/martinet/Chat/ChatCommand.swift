@@ -120,23 +120,27 @@ struct ChatCommand: AsyncParsableCommand {
 }
 
 /// Ctrl-C: stops the answer that runs, or ends the program where none does.
-final class InterruptHandler: Sendable {
-    private let task = Mutex<Task<String, any Error>?>(nil)
+struct InterruptHandler {
+    private final class Running: Sendable {
+        let task = Mutex<Task<String, any Error>?>(nil)
+    }
+
+    private let running = Running()
     private let source: any DispatchSourceSignal
 
     init() {
         signal(SIGINT, SIG_IGN)
         source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
-        source.setEventHandler { [weak self] in
-            guard let running = self?.task.withLock(\.self) else {
+        source.setEventHandler { [running] in
+            guard let task = running.task.withLock(\.self) else {
                 Console.output("")
                 Foundation.exit(130)
             }
-            running.cancel()
+            task.cancel()
         }
         source.resume()
     }
 
-    func guards(_ running: Task<String, any Error>) { task.withLock { $0 = running } }
-    func release() { task.withLock { $0 = nil } }
+    func guards(_ task: Task<String, any Error>) { running.task.withLock { $0 = task } }
+    func release() { running.task.withLock { $0 = nil } }
 }

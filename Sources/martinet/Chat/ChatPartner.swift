@@ -1,8 +1,10 @@
 import AsyncHTTPClient
 import Foundation
 import MartinetEngine
+import MartinetModels
 import MartinetTemplates
 import NIOCore
+import NIOHTTP1
 
 /// What was said so far.
 struct ChatConversation {

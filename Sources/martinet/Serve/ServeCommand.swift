@@ -95,7 +95,7 @@ struct ServeCommand: AsyncParsableCommand {
         Console.output("Martinet \(Martinet.version)")
         Console.output(
             "Model      \(served.names.joined(separator: ", ")): \(shape.architecture), \(shape.layerCount) layers, "
-                + "width \(shape.hiddenSize), vocabulary \(shape.vocabularySize), weights \(Console.bytes(model.weightBytes))"
+                + "width \(shape.hiddenSize), vocabulary \(shape.vocabularySize), weights \(Console.bytes(model.facts.weightBytes))"
         )
         Console.output(
             "KV cache   \(Console.bytes(engine.plan.keyValueBytes)): \(limits.blockCount) blocks of "

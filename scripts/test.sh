@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Builds once, runs the Swift tests and the end-to-end tests, and says at the end how many ran.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export CI=${CI:-}
+
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+failed=0
+
+# The tests' build is the command's build: the same configuration, one after the other in one folder.
+swift build -c release </dev/null || exit 1
+for model in smollm2 gemma3-270m; do
+    .build/release/martinet pull "$model" </dev/null || exit 1
+done
+
+swift test -c release --disable-testable-imports </dev/null 2>&1 | tee "$logs/swift" || failed=1
+.venv-test/bin/python -m pytest e2e -q --junitxml="$logs/e2e.xml" </dev/null || failed=1
+
+# `Test run with 43 tests in 10 suites passed`, and parameterised cases count by their test.
+swift_tests=$(grep -oE 'Test run with [0-9]+ tests?' "$logs/swift" | grep -oE '[0-9]+' | tail -1)
+swift_failed=$(grep -E '^.{0,4}✘ Test .* failed after' "$logs/swift" | grep -cv 'Test run with')
+[ -n "$swift_tests" ] || { echo "the Swift tests did not run" >&2; swift_tests=0; failed=1; }
+read -r e2e_tests e2e_failed < <(.venv-test/bin/python - "$logs/e2e.xml" <<'PY' || echo "0 0"
+import sys
+import xml.etree.ElementTree as tree
+suite = tree.parse(sys.argv[1]).getroot().find("testsuite")
+print(suite.get("tests"), int(suite.get("failures")) + int(suite.get("errors")))
+PY
+)
+[ "$e2e_tests" -gt 0 ] || failed=1
+echo
+echo "Swift tests:      $((swift_tests - swift_failed)) passed, $swift_failed failed"
+echo "End-to-end tests: $((e2e_tests - e2e_failed)) passed, $e2e_failed failed"
+echo "$((swift_tests + e2e_tests - swift_failed - e2e_failed)) passed, $((swift_failed + e2e_failed)) failed"
+exit $failed
