@@ -76,7 +76,7 @@ def test_sigint_when_idle(start):
 def test_queue_full(start):
     server = start("--max-num-seqs", "1", "--max-waiting", "1")
     results = [{} for _ in range(2)]
-    threads = [threading.Thread(target=stream, args=(server, result), kwargs={"max_tokens": 300}) for result in results]
+    threads = [threading.Thread(target=stream, args=(server, result), kwargs={"max_tokens": 800}) for result in results]
     threads[0].start()
     wait_for(lambda: server.metric("vllm:num_requests_running") == 1)
     threads[1].start()

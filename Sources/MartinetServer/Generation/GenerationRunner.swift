@@ -68,7 +68,9 @@ struct GenerationRunner: Sendable {
         let lease = Lease { [self] isWritten in
             merger.cancel()
             state.endGeneration()
-            if !isWritten { finish(record, .disconnect, context: context) }
+            guard !isWritten else { return }
+            finish(record, .disconnect, context: context)
+            context.record.write(to: logger)
         }
         var headers: HTTPFields = [.contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache"]
         // Proxies such as nginx must not collect the stream.
@@ -93,7 +95,10 @@ struct GenerationRunner: Sendable {
         var record = record
         var encoding = encoding
         var outcome = ServerMetrics.Outcome.disconnect
-        defer { finish(record, outcome, context: context) }
+        defer {
+            finish(record, outcome, context: context)
+            context.record.write(to: logger)
+        }
         var json = JSONWriter()
         do {
             while let batch = try await merger.next() {
@@ -145,6 +150,5 @@ struct GenerationRunner: Sendable {
                 case .disconnect: "disconnect"
                 }
         }
-        context.record.write(to: logger)
     }
 }

@@ -11,7 +11,8 @@ struct DrainService: Service {
     let logger: Logger
 
     func run() async throws {
-        try? await gracefulShutdown()
+        // Cancelled where another service failed, such as a port in use: then nothing runs that could end in order.
+        guard (try? await gracefulShutdown()) != nil else { return }
         state.beginDraining()
         logger.info("draining", metadata: ["running_requests": .stringConvertible(state.generations)])
         let deadline = ContinuousClock.now + timeout

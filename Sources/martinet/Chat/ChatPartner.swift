@@ -72,6 +72,13 @@ struct RemoteChatPartner: ChatPartner {
     let apiKey: String?
     let parameters: ChatParameters
 
+    /// Lives as long as the process. A server that is not there is said at once, instead of being tried for an hour.
+    private static let client: HTTPClient = {
+        var configuration = HTTPClient.Configuration(timeout: .init(connect: .seconds(10)))
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
+
     func answer(
         _ messages: [ChatConversation.Message], _ say: @escaping @Sendable (String) -> Void
     ) async throws -> String {
@@ -92,7 +99,7 @@ struct RemoteChatPartner: ChatPartner {
         request.body = .bytes(ByteBuffer(bytes: try JSONSerialization.data(withJSONObject: body)))
         let answer: HTTPClientResponse
         do {
-            answer = try await HTTPClient.shared.execute(request, timeout: .hours(1))
+            answer = try await Self.client.execute(request, timeout: .hours(1))
         } catch {
             throw CommandFailure("\(base) does not answer (\(error)). Is a server running there? Try `martinet serve`.")
         }
