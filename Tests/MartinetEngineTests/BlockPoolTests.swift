@@ -67,7 +67,9 @@ import Testing
         var held: [[Int32]] = []
         for _ in 0..<500 {
             if held.isEmpty || Bool.random(using: &random) {
-                let tokens = (0..<Int.random(in: 1...9, using: &random)).map { _ in Int32.random(in: 0...1, using: &random) }
+                let tokens = (0..<Int.random(in: 1...9, using: &random)).map { _ in
+                    Int32.random(in: 0...1, using: &random)
+                }
                 var (blocks, contents) = pool.takePrefix(of: tokens, root: 0)
                 guard let fresh = pool.allocate((tokens.count + 1) / 2 - blocks.count) else {
                     pool.release(blocks)

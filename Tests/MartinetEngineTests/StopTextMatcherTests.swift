@@ -13,12 +13,13 @@ import Testing
         return (text + matcher.finish(), nil)
     }
 
-    @Test(arguments: [
-        ("Hello END world", ["END"], "Hello ", "END"), ("no stop", ["END"], "no stop", nil),
-        ("EEND", ["END"], "E", "END"), ("ababac", ["abac"], "ab", "abac"), ("xé日y", ["日"], "xé", "日"),
-        ("aab", ["ab", "aab"], "", "aab"), ("abc", ["abcd", "bc"], "a", "bc"), ("", ["x"], "", nil),
-        ("tail EN", ["END"], "tail EN", nil), ("a\n\nb", ["\n\n"], "a", "\n\n"), ("abc", ["", "c"], "ab", "c"),
-    ] as [(String, [String], String, String?)])
+    @Test(
+        arguments: [
+            ("Hello END world", ["END"], "Hello ", "END"), ("no stop", ["END"], "no stop", nil),
+            ("EEND", ["END"], "E", "END"), ("ababac", ["abac"], "ab", "abac"), ("xé日y", ["日"], "xé", "日"),
+            ("aab", ["ab", "aab"], "", "aab"), ("abc", ["abcd", "bc"], "a", "bc"), ("", ["x"], "", nil),
+            ("tail EN", ["END"], "tail EN", nil), ("a\n\nb", ["\n\n"], "a", "\n\n"), ("abc", ["", "c"], "ab", "c"),
+        ] as [(String, [String], String, String?)])
     func findsStopsHoweverTheTextIsCut(text: String, stops: [String], expected: String, stop: String?) {
         let characters = text.map(String.init)
         for cut in 0...characters.count {
