@@ -3,6 +3,7 @@ import json
 import socket
 import threading
 
+import httpx
 import pytest
 
 USER = [{"role": "user", "content": "hi"}]
@@ -146,6 +147,11 @@ def test_body_over_the_limit(start):
     # Without a declared length too.
     chunks = (b"x" * 512 for _ in range(64))
     assert server.client.post("/tokenize", content=chunks, headers={"Content-Type": "application/json"}).status_code == 413
+    # A client that sends all before it reads, on a connection that it wants closed, gets its answer too.
+    answer = httpx.post(
+        server.url + "/tokenize", content=b"x" * 40_000_000, timeout=20,
+        headers={"Content-Type": "application/json", "Connection": "close"})
+    assert answer.status_code == 413
     assert server.client.get("/health").status_code == 200
 
 

@@ -12,6 +12,8 @@ struct InferenceRoutes: Sendable {
     let service: any InferenceService
     let runner: GenerationRunner
     let maxBodyBytes: Int
+    /// How much of a body is read past the limit.
+    private static let droppedBodyBytes = 256 << 20
 
     func add(to router: Router<MartinetContext>) {
         router.post("generate", use: generate)
@@ -86,14 +88,25 @@ struct InferenceRoutes: Sendable {
                     code: "unsupported_media_type")
             }
         }
-        let tooLarge = APIError(
-            status: 413, "The body must have at most \(maxBodyBytes) bytes.", code: "request_too_large")
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > maxBodyBytes { throw tooLarge }
-        do {
-            return Array(buffer: try await request.body.collect(upTo: maxBodyBytes))
-        } catch is NIOTooManyBytesError {
-            throw tooLarge
+        // The rest of a body that is too large is read and dropped, within bounds: a client that is still sending
+        // would not read the answer.
+        let announced = request.headers[.contentLength].flatMap { Int($0) } ?? 0
+        var bytes: [UInt8] = []
+        var count = 0
+        for try await part in request.body {
+            count += part.readableBytes
+            if max(count, announced) <= maxBodyBytes {
+                bytes += part.readableBytesView
+            } else {
+                bytes = []
+                if count > maxBodyBytes + Self.droppedBodyBytes { break }
+            }
         }
+        guard max(count, announced) <= maxBodyBytes else {
+            throw APIError(
+                status: 413, "The body must have at most \(maxBodyBytes) bytes.", code: "request_too_large")
+        }
+        return bytes
     }
 
     static func json(_ body: [UInt8]) -> Response {
