@@ -66,10 +66,13 @@ package struct SequenceSampler {
         }
         let repetition = Float(parameters.repetitionPenalty)
         if repetition != 1 {
-            for token in prompt.union(outputCounts.keys) where logits.indices.contains(Int(token)) {
+            func penalise(_ token: Int32) {
+                guard logits.indices.contains(Int(token)) else { return }
                 let value = logits[Int(token)]
                 logits[Int(token)] = value > 0 ? value / repetition : value * repetition
             }
+            for token in prompt { penalise(token) }
+            for token in outputCounts.keys where !prompt.contains(token) { penalise(token) }
         }
         if parameters.presencePenalty != 0 || parameters.frequencyPenalty != 0 {
             for (token, count) in outputCounts where logits.indices.contains(Int(token)) {
