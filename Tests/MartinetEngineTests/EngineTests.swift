@@ -257,13 +257,23 @@ import Testing
         #expect(try await result.reason == .abort)
     }
 
-    @Test func theQueueIsBounded() async throws {
-        let engine = try makeEngine(maxSequences: 1, maxLength: 1024, maxWaiting: 3)
+    @Test func theQueueIsBoundedAtEveryMoment() async throws {
+        let engine = try makeEngine(blocks: 400, maxSequences: 1, maxLength: 1024, maxWaiting: 3)
         let mailbox = Mailbox()
+        try engine.submit(request([1], 1000), to: mailbox)
+        while engine.statistics().running == 0 { await Task.yield() }
+        var taken = 0
         var refused: EngineError?
-        for _ in 0..<10 {
-            do throws(EngineError) { try engine.submit(request([1], 900), to: mailbox) } catch { refused = error }
+        // Between steps and within them: no more than three ever wait.
+        for _ in 0..<2000 where engine.statistics().running == 1 {
+            do throws(EngineError) {
+                try engine.submit(request([1], 900), to: mailbox)
+                taken += 1
+            } catch {
+                refused = error
+            }
         }
+        #expect(taken == 3)
         #expect(refused?.code == .queueFull)
         mailbox.close()
         engine.ring()

@@ -157,6 +157,9 @@ package final class Engine: Sendable {
         var failure: EngineError?
         while true {
             let (submissions, stops) = inbox.withLock { inbox in
+                // They count as waiting at every moment, or the queue's bound would leak.
+                inbox.statistics.waiting += inbox.submissions.count
+                inbox.hasWork = inbox.hasWork || !inbox.submissions.isEmpty
                 defer { inbox.submissions = [] }
                 return (inbox.submissions, inbox.stops)
             }
