@@ -33,6 +33,9 @@ struct BenchCommand: AsyncParsableCommand {
     @Option(help: "Compute threads; all cores by default.")
     var threads: Int?
 
+    @Option(help: "Most tokens in a step; the server's default where not given.")
+    var maxNumBatchedTokens: Int?
+
     @Option(help: "auto, float16, bfloat16 or float32.")
     var dtype: String = "auto"
 
@@ -60,6 +63,7 @@ struct BenchCommand: AsyncParsableCommand {
         options.enablePrefixCaching = false
         options.maxNumSeqs = max(16, streams)
         options.threads = threads
+        options.maxNumBatchedTokens = maxNumBatchedTokens
         options.dtype = DType(rawValue: dtype) ?? .auto
         let engine = try InferenceEngine(model: loaded, options: options)
         var bench = Bench(engine: engine, vocabulary: loaded.tokenizer.vocabularySize)

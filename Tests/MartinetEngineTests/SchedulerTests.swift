@@ -56,6 +56,18 @@ import Testing
         #expect(plan(&scheduler) == "2:1 3:2")
     }
 
+    @Test func noSequenceStarvesWhereTheBudgetIsSmall() {
+        var scheduler = scheduler(tokens: 3, sequences: 4)
+        for number in 1...4 { scheduler.add(sequence(UInt64(number), prompt: 2)) }
+        var lastStep: [UInt64: Int] = [:]
+        for step in 0..<12 {
+            for item in execute(&scheduler) { lastStep[item.number] = step }
+        }
+        #expect(scheduler.running.map(\.number) == [1, 2, 3])
+        for number in 1...3 { #expect(lastStep[UInt64(number)] == 11) }
+        #expect(lastStep[4] == nil)
+    }
+
     @Test func theLastSequenceGivesWay() {
         var scheduler = scheduler(blocks: 6, reuses: false)
         scheduler.add(sequence(1, prompt: 8))

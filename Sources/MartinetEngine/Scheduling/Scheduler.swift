@@ -91,9 +91,11 @@ package struct Scheduler {
             add(Item(sequence: sequence, count: count), to: &items, budget: &budget, rows: &rows)
         }
 
+        // No more than can all decode in one step: else the last would wait while others go on.
+        let places = min(limits.maxSequences, limits.maxBatchedTokens)
         // A sequence just put back must not come in again before those that displaced it.
         guard preemptions == preemptionsBefore else { return items }
-        while budget > 0, running.count < limits.maxSequences, let sequence = waiting.first {
+        while budget > 0, running.count < places, let sequence = waiting.first {
             guard start(sequence, budget: budget, rows: rows) else { break }
             waiting.removeFirst()
             sequence.isRunning = true
