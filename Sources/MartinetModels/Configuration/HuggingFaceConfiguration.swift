@@ -8,9 +8,10 @@ extension ModelConfiguration {
         let config = directory.config
         let file = directory.path + "/config.json"
         let reader = ConfigurationReader(
-            file: file, int: { config[$0]?.int }, double: { config[$0]?.double }, has: { config[$0] != nil })
+            file: file, int: { config[$0]?.int }, double: { config[$0]?.double }, text: { config[$0]?.string },
+            truth: { config[$0]?.bool }, has: { config[$0] != nil })
         guard let classes = config["architectures"]?.strings, !classes.isEmpty else {
-            throw reader.invalid("\"architectures\" is missing")
+            throw reader.invalid("\"architectures\" is missing or is not a list of names")
         }
         let architecture = try Architecture.huggingFace(classes: classes)
         let hidden = try reader.integer("hidden_size", in: ConfigurationBounds.width)
@@ -20,21 +21,23 @@ extension ModelConfiguration {
         }
         let headSize = try reader.integer("head_dim", in: ConfigurationBounds.headSize, default: hidden / heads)
         guard ConfigurationBounds.headSize.contains(headSize) else {
-            throw reader.invalid("heads of \(headSize) elements are not supported; at most 512 are")
+            throw reader.invalid("heads of \(headSize) elements (\"head_dim\") are not supported; at most 512 are")
         }
-        guard ["silu", "swish"].contains(config["hidden_act"]?.string ?? "silu") else {
-            throw reader.invalid(
-                "\"hidden_act\" is \((config["hidden_act"]?.string ?? "no text").quotedForMessage); supported is silu")
+        let activation = try reader.string("hidden_act") ?? "silu"
+        guard ["silu", "swish"].contains(activation) else {
+            throw reader.invalid("\"hidden_act\" is \(activation.quotedForMessage); supported is silu")
         }
-        for key in ["mlp_bias"] where config[key]?.bool == true {
-            throw reader.invalid("\"\(key)\" is true, which is not supported")
-        }
-        let tied = config["tie_word_embeddings"]?.bool ?? false
+        if try reader.flag("mlp_bias") == true { throw reader.invalid("\"mlp_bias\" is true, which is not supported") }
+        // A file that says nothing has an output projection or not; one that says it has must have it.
+        let hasHead = directory.shards.contains { $0.entries.contains { $0.name == "lm_head.weight" } }
+        let tied = try reader.flag("tie_word_embeddings") ?? !hasHead
         // Qwen2 has a window in its file that "use_sliding_window" turns off.
-        let windowed = config["use_sliding_window"]?.bool ?? (architecture.name != "qwen2")
+        let windowed = try reader.flag("use_sliding_window") ?? (architecture.name != "qwen2")
         let window = try reader.integer("sliding_window", in: 1...(1 << 26), default: 0)
-        if windowed, window > 0, let first = config["max_window_layers"]?.int, first > 0, architecture.name == "qwen2" {
-            throw reader.invalid("\"use_sliding_window\" from layer \(first) on is not supported")
+        let first = try reader.integer("max_window_layers", in: 0...(1 << 20), default: 0)
+        if windowed, window > 0, first > 0, architecture.name == "qwen2" {
+            throw reader.invalid(
+                "\"use_sliding_window\" from layer \(first) (\"max_window_layers\") on is not supported")
         }
         self.init(
             architecture: architecture.name,
@@ -50,26 +53,38 @@ extension ModelConfiguration {
                 "max_position_embeddings", in: ConfigurationBounds.context, default: 2048),
             normEpsilon: Float(try reader.number("rms_norm_eps", in: ConfigurationBounds.epsilon, default: 1e-6)),
             rope: try Self.rope(config, file: file, headSize: headSize),
-            tiedEmbeddings: tied || directory.tensors["lm_head.weight"] == nil,
+            tiedEmbeddings: tied,
             slidingWindow: windowed && window > 0 ? window : nil,
-            attentionBias: config["attention_bias"]?.bool ?? (architecture.name == "qwen2"))
-        try validate(file: file)
+            attentionBias: try reader.flag("attention_bias") ?? (architecture.name == "qwen2"))
+        try validate(
+            file: file,
+            keys: ConfigurationKeys(
+                heads: "num_attention_heads", keyValueHeads: "num_key_value_heads", headSize: "head_dim",
+                rotarySize: "partial_rotary_factor"))
     }
 
     private static func rope(
         _ config: JSONValue, file: String, headSize: Int
     ) throws(ModelError) -> RopeConfiguration {
         // transformers 5 writes "rope_parameters" with the base in it; before, "rope_theta" and "rope_scaling".
-        let scaling = config["rope_parameters"] ?? config["rope_scaling"]
+        let key = config["rope_parameters"] != nil ? "rope_parameters" : "rope_scaling"
+        let scaling = config[key]
+        guard scaling == nil || scaling?.object != nil else {
+            throw ModelError(.invalidModel, "\(file): \"\(key)\" must be an object")
+        }
         let reader = ConfigurationReader(
             file: file, int: { scaling?[$0]?.int ?? config[$0]?.int },
-            double: { scaling?[$0]?.double ?? config[$0]?.double },
+            double: { scaling?[$0]?.double ?? config[$0]?.double }, text: { _ in nil },
+            truth: { _ in nil },
             has: { scaling?[$0] != nil || config[$0] != nil })
         let theta = try reader.number("rope_theta", in: ConfigurationBounds.theta, default: 10_000)
         let partial = try reader.number("partial_rotary_factor", in: 1e-3...1, default: 1)
         let rotary = Int(Double(headSize) * partial)
         let factors = ConfigurationBounds.scalingFactor
-        let type = scaling?["rope_type"]?.string ?? scaling?["type"]?.string ?? "default"
+        let named = scaling?["rope_type"] ?? scaling?["type"]
+        guard let type = named == nil ? "default" : named?.string else {
+            throw reader.invalid("\"rope_type\" in \"\(key)\" must be a string")
+        }
         let parsed: RopeConfiguration.Scaling
         switch type {
         case "default":
@@ -89,7 +104,8 @@ extension ModelConfiguration {
         default:
             throw ModelError(
                 .unsupportedArchitecture,
-                "\(file): rope scaling of type \(type.quotedForMessage); supported are default, linear and llama3")
+                "\(file): \"rope_type\" in \"\(key)\" is \(type.quotedForMessage); supported are default, linear and "
+                    + "llama3")
         }
         return RopeConfiguration(theta: theta, rotarySize: rotary, interleaved: false, scaling: parsed)
     }
