@@ -40,7 +40,7 @@ struct ConfigurationTests {
         Change(values: ["num_attention_heads": 0], named: "num_attention_heads"),
         Change(values: ["num_attention_heads": Int.max], named: "num_attention_heads"),
         Change(values: ["num_attention_heads": 3, "head_dim": nil], named: "num_attention_heads"),
-        Change(values: ["num_key_value_heads": 3], named: "key and value heads"),
+        Change(values: ["num_key_value_heads": 3], named: "num_key_value_heads"),
         Change(values: ["head_dim": 6], named: "head size"),
         Change(values: ["head_dim": 1 << 40], named: "head_dim"),
         Change(values: ["intermediate_size": 96], named: "model.layers.0.mlp.gate_proj.weight"),
@@ -97,7 +97,11 @@ struct ConfigurationTests {
 
     @Test func aMissingOutputMatrixMeansTiedEmbeddings() throws {
         #expect(try !network("llama", changing: [:]).configuration.tiedEmbeddings)
-        #expect(try network("llama-rope", changing: ["tie_word_embeddings": false]).configuration.tiedEmbeddings)
+        #expect(try network("llama-rope", changing: ["tie_word_embeddings": nil]).configuration.tiedEmbeddings)
+        let error = #expect(throws: ModelError.self) {
+            try network("llama-rope", changing: ["tie_word_embeddings": false])
+        }
+        #expect(error?.message.contains("lm_head.weight") == true)
     }
 
     @Test func qwen2IgnoresAWindowThatIsOff() throws {
@@ -129,7 +133,7 @@ struct ConfigurationTests {
             ("llama.attention.head_count", 0, "llama.attention.head_count"),
             ("llama.attention.head_count", 5, "multiple of 5 heads"),
             ("llama.attention.head_count", 4096, "multiple of 4096 heads"),
-            ("llama.attention.head_count_kv", 3, "key and value heads"),
+            ("llama.attention.head_count_kv", 3, "llama.attention.head_count_kv"),
             ("llama.attention.head_count_kv", 4, "blk.0.attn_k.weight"),
             ("llama.context_length", 0, "llama.context_length"),
             // The bits of NaN and of a negative number.
