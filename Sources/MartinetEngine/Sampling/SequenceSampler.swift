@@ -215,15 +215,28 @@ package struct LogSoftmax {
             .init(token: Int32(token), logprob: max(-9999, Float(Double(logits[token]) - normaliser)), rank: rank)
         }
         let chosen = min(max(0, Int(token)), logits.count - 1)
-        let rank = logits.reduce(1) { $1 > logits[chosen] ? $0 + 1 : $0 }
+        // Plain loops: this runs over the whole vocabulary for each token.
+        let chosenLogit = logits[chosen]
+        var rank = 1
+        var index = 0
+        while index < logits.count {
+            if logits[index] > chosenLogit { rank += 1 }
+            index += 1
+        }
         var best: [Int] = []
-        for index in logits.indices where top > 0 {
-            if best.count == top {
-                guard let last = best.last, logits[index] > logits[last] else { continue }
-                best.removeLast()
+        best.reserveCapacity(top + 1)
+        // What a logit must pass; not a number passes nothing.
+        var threshold = -Float.infinity
+        index = 0
+        while index < logits.count, top > 0 {
+            let value = logits[index]
+            if value > threshold || (best.count < top && value >= threshold) {
+                if best.count == top { best.removeLast() }
+                let place = best.firstIndex { logits[$0] < value } ?? best.count
+                best.insert(index, at: place)
+                if best.count == top { threshold = logits[best[top - 1]] }
             }
-            let place = best.firstIndex { logits[$0] < logits[index] } ?? best.count
-            best.insert(index, at: place)
+            index += 1
         }
         return TokenLogprobs(
             chosen: entry(chosen, rank: rank),
