@@ -47,6 +47,7 @@ enum ConfigurationBounds {
     static let theta = 1.0...1e15
     static let epsilon = 0.0...1.0
     static let scalingFactor = 1e-3...1e6
+    static let attentionScale = 1e-6...1e6
 }
 
 extension ModelConfiguration {
@@ -71,5 +72,13 @@ extension ModelConfiguration {
             }
         }
         if let slidingWindow, slidingWindow < 1 { throw refuse("the sliding window of \(slidingWindow) is empty") }
+        if let windowedLayers, windowedLayers.count != layerCount {
+            throw refuse("\(windowedLayers.count) kinds of attention for \(layerCount) layers")
+        }
+        if let windowedRope {
+            guard windowedRope.rotarySize == rope.rotarySize, windowedRope.interleaved == rope.interleaved else {
+                throw refuse("layers that rotate different numbers of elements are not supported")
+            }
+        }
     }
 }

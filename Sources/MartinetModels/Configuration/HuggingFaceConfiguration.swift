@@ -22,12 +22,19 @@ extension ModelConfiguration {
         guard ConfigurationBounds.headSize.contains(headSize) else {
             throw reader.invalid("heads of \(headSize) elements are not supported; at most 512 are")
         }
-        guard ["silu", "swish"].contains(config["hidden_act"]?.string ?? "silu") else {
-            throw reader.invalid(
-                "\"hidden_act\" is \((config["hidden_act"]?.string ?? "no text").quotedForMessage); supported is silu")
+        let activations = architecture.huggingFaceActivations
+        for key in ["hidden_act", "hidden_activation"] {
+            guard let value = config[key] else { continue }
+            guard activations.contains(value.string ?? "") else {
+                throw reader.invalid(
+                    "\"\(key)\" is \((value.string ?? "no text").quotedForMessage); supported is \(activations[0])")
+            }
         }
-        for key in ["mlp_bias"] where config[key]?.bool == true {
+        for key in ["mlp_bias", "use_bidirectional_attention"] where config[key]?.bool == true {
             throw reader.invalid("\"\(key)\" is true, which is not supported")
+        }
+        for key in ["final_logit_softcapping", "attn_logit_softcapping"] where config[key]?.double != nil {
+            throw reader.invalid("\"\(key)\" is set, which is not supported")
         }
         let tied = config["tie_word_embeddings"]?.bool ?? false
         // Qwen2 has a window in its file that "use_sliding_window" turns off.
@@ -36,12 +43,15 @@ extension ModelConfiguration {
         if windowed, window > 0, let first = config["max_window_layers"]?.int, first > 0, architecture.name == "qwen2" {
             throw reader.invalid("\"use_sliding_window\" from layer \(first) on is not supported")
         }
+        let layers = try reader.integer("num_hidden_layers", in: ConfigurationBounds.layers)
+        let alternation = try Self.alternation(config, file: file, architecture, layers: layers, headSize: headSize)
+        let queryScalar = try reader.number("query_pre_attn_scalar", in: 1e-3...1e9, default: 256)
         self.init(
             architecture: architecture.name,
             vocabularySize: try reader.integer("vocab_size", in: ConfigurationBounds.vocabulary),
             hiddenSize: hidden,
             intermediateSize: try reader.integer("intermediate_size", in: ConfigurationBounds.width),
-            layerCount: try reader.integer("num_hidden_layers", in: ConfigurationBounds.layers),
+            layerCount: layers,
             headCount: heads,
             keyValueHeadCount: try reader.integer(
                 "num_key_value_heads", in: ConfigurationBounds.heads, default: heads),
@@ -49,23 +59,55 @@ extension ModelConfiguration {
             contextLength: try reader.integer(
                 "max_position_embeddings", in: ConfigurationBounds.context, default: 2048),
             normEpsilon: Float(try reader.number("rms_norm_eps", in: ConfigurationBounds.epsilon, default: 1e-6)),
-            rope: try Self.rope(config, file: file, headSize: headSize),
+            rope: try Self.rope(
+                config, config["rope_parameters"]?["full_attention"], file: file, headSize: headSize,
+                defaultTheta: architecture.defaultTheta),
             tiedEmbeddings: tied || directory.tensors["lm_head.weight"] == nil,
             slidingWindow: windowed && window > 0 ? window : nil,
-            attentionBias: config["attention_bias"]?.bool ?? (architecture.name == "qwen2"))
+            attentionBias: config["attention_bias"]?.bool ?? (architecture.name == "qwen2"),
+            windowedLayers: alternation?.windowed, windowedRope: alternation?.rope,
+            attentionScale: architecture.name == "gemma3" ? 1 / Float(queryScalar).squareRoot() : nil)
         try validate(file: file)
     }
 
+    /// Which layers have the window, and how those rotate, for an architecture where they alternate.
+    private static func alternation(
+        _ config: JSONValue, file: String, _ architecture: Architecture, layers: Int, headSize: Int
+    ) throws(ModelError) -> (windowed: [Bool], rope: RopeConfiguration)? {
+        guard let period = architecture.windowPeriod else { return nil }
+        let reader = ConfigurationReader(
+            file: file, int: { config[$0]?.int }, double: { config[$0]?.double }, has: { config[$0] != nil })
+        let windowed: [Bool]
+        if let kinds = config["layer_types"]?.strings {
+            if let wrong = kinds.first(where: { !["sliding_attention", "full_attention"].contains($0) }) {
+                throw reader.invalid("\"layer_types\" has \(wrong.quotedForMessage), which is not supported")
+            }
+            windowed = kinds.map { $0 == "sliding_attention" }
+        } else {
+            // As published first, and as transformers 4.5x wrote it.
+            let key = config["sliding_window_pattern"] != nil ? "sliding_window_pattern" : "_sliding_window_pattern"
+            let period = try reader.integer(key, in: 1...ConfigurationBounds.layers.upperBound, default: period)
+            windowed = (1...layers).map { $0 % period != 0 }
+        }
+        let theta = try reader.number("rope_local_base_freq", in: ConfigurationBounds.theta, default: 10_000)
+        // What the other keys of the file say is about layers without the window.
+        let local = config["rope_parameters"]?["sliding_attention"]
+        return (
+            windowed,
+            try rope(.object([:]), local, file: file, headSize: headSize, defaultTheta: theta)
+        )
+    }
+
     private static func rope(
-        _ config: JSONValue, file: String, headSize: Int
+        _ config: JSONValue, _ parameters: JSONValue?, file: String, headSize: Int, defaultTheta: Double
     ) throws(ModelError) -> RopeConfiguration {
         // transformers 5 writes "rope_parameters" with the base in it; before, "rope_theta" and "rope_scaling".
-        let scaling = config["rope_parameters"] ?? config["rope_scaling"]
+        let scaling = parameters ?? config["rope_parameters"] ?? config["rope_scaling"]
         let reader = ConfigurationReader(
             file: file, int: { scaling?[$0]?.int ?? config[$0]?.int },
             double: { scaling?[$0]?.double ?? config[$0]?.double },
             has: { scaling?[$0] != nil || config[$0] != nil })
-        let theta = try reader.number("rope_theta", in: ConfigurationBounds.theta, default: 10_000)
+        let theta = try reader.number("rope_theta", in: ConfigurationBounds.theta, default: defaultTheta)
         let partial = try reader.number("partial_rotary_factor", in: 1e-3...1, default: 1)
         let rotary = Int(Double(headSize) * partial)
         let factors = ConfigurationBounds.scalingFactor
