@@ -7,7 +7,7 @@ BUILD := .build/release
 # One configuration for everything: what serves is what is tested, and nothing is built twice.
 SWIFT_TEST := swift test -c release --disable-testable-imports
 
-.PHONY: serve build test unit e2e bench lint format fixtures clean
+.PHONY: serve build test sanitize unit e2e bench lint format fixtures clean
 
 ## serve: build, fetch the model and serve it on port 8000
 serve: build
@@ -24,6 +24,14 @@ test:
 	scripts/bootstrap.sh test
 	.venv-test/bin/python scripts/test-data.py
 	scripts/test.sh
+
+## sanitize: the engine and the file readers under the address sanitizer
+sanitize: build
+	scripts/bootstrap.sh test
+	.venv-test/bin/python scripts/test-data.py
+	$(BUILD)/martinet pull smollm2
+	$(BUILD)/martinet pull gemma3-270m
+	scripts/sanitize.sh
 
 ## unit: the Swift tests alone
 unit:

@@ -50,7 +50,7 @@ CASES = [
     (gen(prompt=None), 400, "prompt"), (gen(prompt=""), 400, "prompt"), (gen(prompt=[]), 400, "prompt"),
     (gen(prompt=["text"]), 400, "prompt[0]"), (gen(prompt=[-1]), 400, "prompt[0]"), (gen(prompt=[10**9]), 400, "prompt[0]"),
     (gen(prompt={"a": 1}), 400, "prompt"), (gen(prompt=LONG), 400, "prompt"), (gen(prompt=[1] * 10000), 400, "prompt"),
-    (gen(model="gpt-9"), 404, "model"), (gen(model=7), 400, "model"),
+    (chat(metadata="x"), 400, "metadata"), (gen(model="gpt-9"), 404, "model"), (gen(model=7), 400, "model"),
     (("/generate_batch", {"prompts": []}), 400, "prompts"), (("/generate_batch", {}), 400, "prompts"),
     (("/generate_batch", {"prompts": ["a"] * 2000}), 400, "prompts"),
     (("/generate_batch", {"prompts": ["a", 5]}), 400, "prompts[1]"),

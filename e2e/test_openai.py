@@ -50,6 +50,15 @@ def test_chat_logprobs(client):
     assert "".join(t.token for t in tokens) == answer.choices[0].message.content
 
 
+def test_logprobs_without_alternatives(client):
+    chat = client.chat.completions.create(model="smollm2", messages=CHAT, max_tokens=2, logprobs=True)
+    tokens = chat.choices[0].logprobs.content
+    assert len(tokens) == chat.usage.completion_tokens and all(token.top_logprobs == [] for token in tokens)
+    text = client.completions.create(model="smollm2", prompt="The sky is", max_tokens=0, logprobs=0, echo=True)
+    logprobs = text.choices[0].logprobs
+    assert logprobs.token_logprobs[0] is None and all(value <= 0 for value in logprobs.token_logprobs[1:])
+
+
 def test_completion_logprobs_and_echo(client):
     answer = client.completions.create(
         model="smollm2", prompt="The capital of France is", max_tokens=3, temperature=0, logprobs=2, echo=True)

@@ -36,7 +36,7 @@ public struct MemoryPlan: Sendable, Hashable {
         let blocksWanted = (wanted + options.blockSize - 1) / options.blockSize
         let useful = blocksWanted.multipliedReportingOverflow(by: options.maxNumSeqs).partialValue
         let planned = options.kvCacheBytes ?? max(Self.defaultKeyValueBytes, blocksWanted * bytesPerBlock)
-        var blocks = min(min(upper, planned) / bytesPerBlock, useful)
+        var blocks = min(min(upper, planned) / bytesPerBlock, useful, RunnerLimits.maxBlockCount)
         var length = wanted
         if blocks < blocksWanted {
             guard options.maxModelLen == nil, blocks * options.blockSize >= 16 else {

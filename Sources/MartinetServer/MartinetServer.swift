@@ -76,7 +76,7 @@ public struct MartinetServer: Sendable {
     }
 
     private func router() -> Router<MartinetContext> {
-        let router = Router(context: MartinetContext.self)
+        let router = Router(context: MartinetContext.self, options: .autoGenerateHeadEndpoints)
         var methods: [String: [HTTPRequest.Method]] = [:]
         for path in [
             "/generate", "/generate_batch", "/v1/completions", "/v1/chat/completions", "/tokenize", "/detokenize",
@@ -84,7 +84,7 @@ public struct MartinetServer: Sendable {
             methods[path] = [.post]
         }
         for path in ["/health", "/ping", "/livez", "/readyz", "/startupz", "/version", "/metrics", "/v1/models"] {
-            methods[path] = [.get]
+            methods[path] = [.get, .head]
         }
         router.add(middleware: RequestMiddleware(metrics: metrics, logger: logger, methods: methods))
         StatusRoutes(

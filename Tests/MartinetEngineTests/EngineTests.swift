@@ -248,6 +248,40 @@ import Testing
         #expect(throws: EngineError.self) { try engine.submit(request([1], 1), to: Mailbox()) }
     }
 
+    @Test func shutdownWaitsForSamplesThatWereReserved() async throws {
+        let engine = try makeEngine()
+        let first = Mailbox()
+        try engine.submit(request([1, 2], 1), to: first, reserving: 2)
+        async let shutdown: Void = engine.shutdown(deadline: .seconds(20))
+        #expect(try await collect(first).tokens.count == 1)
+        // Nothing runs now, and new requests are refused.
+        while (try? engine.submit(request([1], 1), to: Mailbox())) != nil { await Task.yield() }
+        let second = Mailbox()
+        engine.submitReserved([request([1, 2], 5)], to: second)
+        #expect(try await collect(second).tokens.count == 5)
+        engine.releaseReserved(1)
+        let begin = ContinuousClock.now
+        await shutdown
+        #expect(ContinuousClock.now - begin < .seconds(10))
+        let late = Mailbox()
+        engine.submitReserved([request([1], 1)], to: late)
+        await #expect(throws: EngineError.self) { try await collect(late) }
+    }
+
+    @Test func theQueueCountsReservedSamples() async throws {
+        let engine = try makeEngine(maxWaiting: 4)
+        // More than the queue holds is taken where nothing waits.
+        try engine.submit(request([1], 1), to: Mailbox(), reserving: 9)
+        let error = #expect(throws: EngineError.self) { try engine.submit(request([1], 1), to: Mailbox()) }
+        #expect(error?.code == .queueFull)
+        engine.releaseReserved(9)
+        try await waitUntilIdle(engine)
+        try engine.submit(request([1], 1), to: Mailbox(), reserving: 3)
+        #expect(throws: EngineError.self) { try engine.submit(request([1], 1), to: Mailbox(), reserving: 1) }
+        engine.releaseReserved(3)
+        await engine.shutdown(deadline: .seconds(1))
+    }
+
     @Test func shutdownAbortsWhatDoesNotEndInTime() async throws {
         let engine = try makeEngine(blocks: 20000, maxLength: 60000)
         let mailbox = Mailbox()

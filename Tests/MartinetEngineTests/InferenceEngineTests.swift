@@ -177,6 +177,26 @@ import Testing
         #expect(statistics.usedBlocks == 0 && statistics.running == 0 && statistics.waiting == 0)
     }
 
+    @Test func anAbortEndsAllSamples() async throws {
+        let engine = try Self.makeEngine { _ in }
+        let request = try request(engine, "Tell me a story.", maxTokens: 1000) { $0.sampleCount = 3 }
+        let stream = try engine.generate(request)
+        await engine.shutdown(deadline: .zero)
+        var finished: Set<Int> = []
+        for try await events in stream {
+            for case .finished(let index, .abort, _) in events { finished.insert(index) }
+        }
+        #expect(finished == [0, 1, 2])
+    }
+
+    @Test func aTextFarBeyondTheContextIsRefusedBeforeItIsTokenised() async throws {
+        let engine = try Self.shared.get()
+        let error = #expect(throws: EngineError.self) {
+            try engine.chatPrompt(messages: [.message(role: "user", content: String(repeating: " ", count: 1 << 20))])
+        }
+        #expect(error?.code == .contextLengthExceeded)
+    }
+
     @Test func wrongRequestsAreRefusedWithTheFieldsName() throws {
         let engine = try Self.shared.get()
         func parameter(_ change: (inout InferenceRequest) -> Void) throws -> String? {

@@ -121,6 +121,20 @@ import Testing
         #expect(run({ $0.repetitionPenalty = 2 }, prompt: [2], logits: [-4, -3, -2])[0] == 1)
     }
 
+    @Test(arguments: 0...6) func asManyOfTheLikeliestAsAskedFor(top: Int) throws {
+        var parameters = SamplingParameters.greedy
+        parameters.logprobs = top
+        var sampler = SequenceSampler(parameters: parameters, seed: 0, sampleIndex: 0, prompt: [], endTokens: [])
+        var scratch = SamplerScratch(vocabularySize: 5)
+        var row: [Float] = [1, 4, 5, 2, 3]
+        let (token, reported) = row.withUnsafeMutableBufferPointer {
+            sampler.sample($0, output: [], scratch: &scratch)
+        }
+        let logprobs = try #require(reported)
+        #expect(token == 2 && logprobs.chosen.token == 2 && logprobs.chosen.rank == 1)
+        #expect(logprobs.top.map(\.token) == Array([2, 1, 4, 3, 0].prefix(top)))
+    }
+
     @Test func logprobsAreOfTheModelNotOfTheSampling() throws {
         var parameters = SamplingParameters.greedy
         parameters.logprobs = 2

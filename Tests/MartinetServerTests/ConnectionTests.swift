@@ -1,3 +1,4 @@
+import Foundation
 import Hummingbird
 import HummingbirdTesting
 import MartinetServer
@@ -94,6 +95,55 @@ import Testing
             #expect(try await client.execute(uri: "/health", method: .get).status == .ok)
             try await channel.close().get()
             try await waitUntilIdle(test.service)
+        }
+    }
+
+    @Test(arguments: [
+        ("Transfer-Encoding: chunked\r\n\r\nZZZ\r\n", "400"), ("Content-Length: 100\r\n\r\n{\"pro", "400"),
+    ]) func aBrokenBodyIsTheClientsFault(rest: String, status: String) async throws {
+        let test = TestServer()
+        try await test.server.application().test(.live) { client in
+            let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .channelOption(.allowRemoteHalfClosure, value: true)
+                .connect(host: "127.0.0.1", port: try #require(client.port)) { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
+                            wrappingChannelSynchronously: channel,
+                            configuration: .init(isOutboundHalfClosureEnabled: true))
+                    }
+                }
+            let answer = try await channel.executeThenClose { inbound, outbound in
+                try await outbound.write(ByteBuffer(string: "POST /generate HTTP/1.1\r\nHost: x\r\n\(rest)"))
+                outbound.finish()
+                var text = ""
+                for try await buffer in inbound { text += String(buffer: buffer) }
+                return text
+            }
+            #expect(answer.hasPrefix("HTTP/1.1 \(status)"))
+            #expect(answer.contains("invalid_body"))
+            #expect(test.service.started == 0)
+        }
+    }
+
+    @Test func largeBodiesDoNotHoldUpOthers() async throws {
+        var script = ScriptedService.Script()
+        script.templateSeconds = 1
+        let test = TestServer(script)
+        try await test.server.application().test(.live) { client in
+            let port = try #require(client.port)
+            let text = String(repeating: "a", count: 40_000)
+            let body = "{\"messages\":[{\"role\":\"user\",\"content\":\"\(text)\"}],\"truncate_prompt_tokens\":1}"
+            try await withThrowingTaskGroup { group in
+                // More than there are threads in the pool that serves connections.
+                for _ in 0..<(2 * ProcessInfo.processInfo.activeProcessorCount) {
+                    group.addTask { try await leave(port: port, body: body, after: 1, path: "/v1/chat/completions") }
+                }
+                try await Task.sleep(for: .milliseconds(300))
+                let begin = ContinuousClock.now
+                #expect(try await client.execute(uri: "/health", method: .get).status == .ok)
+                #expect(ContinuousClock.now - begin < .milliseconds(600))
+                try await group.waitForAll()
+            }
         }
     }
 

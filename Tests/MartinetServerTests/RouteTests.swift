@@ -140,6 +140,16 @@ extension TestResponse {
         }
     }
 
+    @Test func headHasNoBody() async throws {
+        try await TestServer().server.application().test(.router) { client in
+            for (path, status) in [("/health", 200), ("/v1/models/tiny", 200), ("/generate", 405), ("/nothing", 404)] {
+                let answer = try await client.execute(uri: path, method: .head)
+                #expect(answer.status.code == status, "\(path)")
+                #expect(answer.body.readableBytes == 0, "\(path)")
+            }
+        }
+    }
+
     @Test func requestIDs() async throws {
         let name = try #require(HTTPField.Name("X-Request-Id"))
         try await TestServer().server.application().test(.router) { client in

@@ -1,3 +1,4 @@
+import Foundation
 import MartinetAPI
 import MartinetEngine
 import MartinetTemplates
@@ -27,6 +28,8 @@ final class ScriptedService: InferenceService {
         var delay = Duration.zero
         var refusal: EngineError?
         var failsAfter: Int?
+        /// Seconds for which rendering a conversation keeps its thread.
+        var templateSeconds = 0.0
         var figures = EngineStatistics()
     }
 
@@ -73,6 +76,7 @@ final class ScriptedService: InferenceService {
         messages: [TemplateValue], tools: [TemplateValue]?, addGenerationPrompt: Bool, continueFinalMessage: Bool,
         arguments: [(String, TemplateValue)]
     ) throws(EngineError) -> [Int32] {
+        Thread.sleep(forTimeInterval: state.withLock(\.script.templateSeconds))
         guard case .object(let members)? = messages.last,
             case .string(let text)? = members.first(where: { $0.key == "content" })?.value
         else { throw EngineError(.invalidParameter, "no content", parameter: "messages") }

@@ -29,7 +29,8 @@ enum CommonFields {
         if let request = try fields.string("request_id", maximum: 256), request.isEmpty {
             throw .invalid("request_id", "`request_id` must not be empty.")
         }
-        if case .object(let metadata)? = fields.take("metadata") {
+        if let value = fields.take("metadata") {
+            guard case .object(let metadata) = value else { throw fields.wrong("metadata", "an object", got: value) }
             guard metadata.count <= 16 else {
                 throw .invalid("metadata", "`metadata` must have at most 16 members, got \(metadata.count).")
             }

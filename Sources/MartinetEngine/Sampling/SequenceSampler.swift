@@ -217,9 +217,11 @@ package struct LogSoftmax {
         let chosen = min(max(0, Int(token)), logits.count - 1)
         let rank = logits.reduce(1) { $1 > logits[chosen] ? $0 + 1 : $0 }
         var best: [Int] = []
-        for index in logits.indices where best.count < top || logits[index] > logits[best[best.count - 1]] {
-            guard top > 0 else { break }
-            if best.count == top { best.removeLast() }
+        for index in logits.indices where top > 0 {
+            if best.count == top {
+                guard let last = best.last, logits[index] > logits[last] else { continue }
+                best.removeLast()
+            }
             let place = best.firstIndex { logits[$0] < logits[index] } ?? best.count
             best.insert(index, at: place)
         }

@@ -16,6 +16,8 @@ package final class Engine: Sendable {
 
     private struct Inbox {
         var submissions: [Submission] = []
+        /// Sequences of accepted requests that are still to be submitted.
+        var reserved = 0
         var nextNumber: UInt64 = 0
         var accepts = true
         var stops = false
@@ -26,6 +28,8 @@ package final class Engine: Sendable {
         var progress = ContinuousClock.now
         var waiters: [CheckedContinuation<Void, Never>] = []
         var ended = false
+        /// Whether accepted requests are still to be worked on.
+        var isBusy: Bool { (hasWork || !submissions.isEmpty || reserved > 0) && !ended }
     }
 
     /// The bounds that requests are checked against.
@@ -73,8 +77,12 @@ package final class Engine: Sendable {
 
     /// Takes a request; its events go to `mailbox`. Close the mailbox to cancel within one step.
     ///
+    /// - Parameter others: how many more sequences the same client request brings later, through
+    ///   ``submitReserved(_:to:)`` or ``releaseReserved(_:)``: accepted now, they are neither refused nor cut off then.
     /// - Throws: ``EngineError`` where the request is invalid, the queue is full, or the engine does not run.
-    package func submit(_ request: EngineRequest, to mailbox: Mailbox) throws(EngineError) {
+    package func submit(
+        _ request: EngineRequest, to mailbox: Mailbox, reserving others: Int = 0
+    ) throws(EngineError) {
         try request.validate(limits)
         let maxWaiting = limits.maxWaiting
         let refusal: EngineError? = inbox.withLock { inbox in
@@ -82,21 +90,44 @@ package final class Engine: Sendable {
             guard inbox.accepts else {
                 return EngineError(.unavailable, "The server is shutting down and takes no new requests.")
             }
-            guard inbox.statistics.waiting + inbox.submissions.count < maxWaiting else {
+            // A request that alone is larger than the queue is taken where nothing waits.
+            let waiting = inbox.statistics.waiting + inbox.submissions.count + inbox.reserved
+            guard waiting == 0 || waiting + others < maxWaiting else {
                 return EngineError(
                     .queueFull, "The queue is full: \(maxWaiting) sequences wait already. Try again later.")
             }
-            let number = inbox.nextNumber
-            inbox.nextNumber += 1
-            if !inbox.hasWork && inbox.submissions.isEmpty { inbox.progress = .now }
-            inbox.submissions.append(
-                Submission(
-                    number: number, seed: request.sampling.seed ?? seeds.integer(number, 0), request: request,
-                    mailbox: mailbox))
+            inbox.reserved += others
+            append(request, to: mailbox, &inbox)
             return nil
         }
         if let refusal { throw refusal }
         ring()
+    }
+
+    /// Takes sequences that ``submit(_:to:reserving:)`` reserved, even where the engine takes no new requests any more.
+    package func submitReserved(_ requests: [EngineRequest], to mailbox: Mailbox) {
+        let ended = inbox.withLock { inbox in
+            inbox.reserved -= requests.count
+            if !inbox.ended { for request in requests { append(request, to: mailbox, &inbox) } }
+            return inbox.ended
+        }
+        if ended { mailbox.fail(EngineError(.unavailable, "The server is shutting down.")) }
+        ring()
+    }
+
+    /// Gives up sequences that were reserved.
+    package func releaseReserved(_ count: Int) {
+        if count > 0 { inbox.withLock { $0.reserved -= count } }
+    }
+
+    private func append(_ request: EngineRequest, to mailbox: Mailbox, _ inbox: inout Inbox) {
+        let number = inbox.nextNumber
+        inbox.nextNumber += 1
+        if !inbox.hasWork && inbox.submissions.isEmpty { inbox.progress = .now }
+        inbox.submissions.append(
+            Submission(
+                number: number, seed: request.sampling.seed ?? seeds.integer(number, 0), request: request,
+                mailbox: mailbox))
     }
 
     /// Lets the thread look at closed mailboxes, if it sleeps.
@@ -120,7 +151,7 @@ package final class Engine: Sendable {
     package func shutdown(deadline: Duration) async {
         inbox.withLock { $0.accepts = false }
         let end = ContinuousClock.now + deadline
-        while ContinuousClock.now < end, inbox.withLock({ ($0.hasWork || !$0.submissions.isEmpty) && !$0.ended }) {
+        while ContinuousClock.now < end, inbox.withLock(\.isBusy) {
             try? await Task.sleep(for: .milliseconds(10))
             if Task.isCancelled { break }
         }

@@ -63,6 +63,13 @@ extension InferenceEngine {
         if continueFinalMessage, let end = text.range(of: mark, options: [.backwards, .literal]) {
             text = String(text[..<end.lowerBound])
         }
+        // Long before tokenising it is clear that a text of this size cannot fit: no token spells more on average.
+        guard text.utf8.count / 256 <= maxModelLength else {
+            throw EngineError(
+                .contextLengthExceeded,
+                "This model's maximum context length is \(maxModelLength) tokens, but `messages` have "
+                    + "\(text.utf8.count) bytes. Shorten them.", parameter: "messages")
+        }
         return tokenizer.encode(text, specials: .parse)
     }
 }

@@ -58,9 +58,10 @@ public final class InferenceEngine: Sendable {
             EngineRequest(
                 id: request.id, prompt: request.prompt, sampling: request.sampling, priority: request.priority,
                 cacheSalt: request.cacheSalt),
-            to: mailbox)
+            to: mailbox, reserving: request.sampleCount - 1)
         return InferenceStream(
-            subscription: .init(engine: engine, mailbox: mailbox), request: request, tokenizer: model.tokenizer,
+            subscription: .init(engine: engine, mailbox: mailbox, reserved: request.sampleCount - 1), request: request,
+            tokenizer: model.tokenizer,
             endTokens: model.endTokens)
     }
 

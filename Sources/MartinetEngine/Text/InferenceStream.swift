@@ -1,4 +1,5 @@
 internal import MartinetTokenizers
+internal import Synchronization
 
 /// The events of one request, as they come: each element is all that was ready.
 ///
@@ -23,14 +24,24 @@ public struct InferenceStream: AsyncSequence, Sendable {
     final class Subscription: Sendable {
         let engine: Engine
         let mailbox: Mailbox
+        /// Samples that the engine accepted and does not have yet.
+        private let reserved: Atomic<Int>
 
-        init(engine: Engine, mailbox: Mailbox) {
+        init(engine: Engine, mailbox: Mailbox, reserved: Int) {
             self.engine = engine
             self.mailbox = mailbox
+            self.reserved = Atomic(reserved)
+        }
+
+        /// Gives the engine the samples that it accepted.
+        func submit(_ requests: [EngineRequest]) {
+            guard !requests.isEmpty, reserved.exchange(0, ordering: .relaxed) == requests.count else { return }
+            engine.submitReserved(requests, to: mailbox)
         }
 
         deinit {
             mailbox.close()
+            engine.releaseReserved(reserved.load(ordering: .relaxed))
             engine.ring()
         }
     }
@@ -73,7 +84,7 @@ public struct InferenceStream: AsyncSequence, Sendable {
                 case .closed: return nil
                 case .failed(let error): throw error
                 case .items(let items):
-                    let events = try process(items)
+                    let events = process(items)
                     if !events.isEmpty { return events }
                 }
             }
@@ -83,7 +94,7 @@ public struct InferenceStream: AsyncSequence, Sendable {
         /// The same, for callers without isolation.
         public mutating func next() async throws(EngineError) -> [InferenceEvent]? { try await next(isolation: nil) }
 
-        private mutating func process(_ items: [Mailbox.Item]) throws(EngineError) -> [InferenceEvent] {
+        private mutating func process(_ items: [Mailbox.Item]) -> [InferenceEvent] {
             var events: [InferenceEvent] = []
             for item in items where !samples[item.sample].isFinished {
                 switch item.event {
@@ -94,27 +105,31 @@ public struct InferenceStream: AsyncSequence, Sendable {
                         .prompt(
                             InferencePrompt(
                                 tokenCount: request.prompt.count, cachedTokenCount: cached, logprobs: logprobs)))
-                    try submitOtherSamples()
+                    submitOtherSamples()
                 case .token(let token, let logprobs):
                     take(token, logprobs, sample: item.sample, into: &events)
                 case .finished(let reason):
                     finish(item.sample, reason, stopText: nil, into: &events)
+                    guard !sentPrompt else { continue }
+                    // Aborted before its prompt was processed: the other samples will never start.
+                    for index in samples.indices where !samples[index].isFinished {
+                        finish(index, reason, stopText: nil, into: &events)
+                    }
                 }
             }
             return events
         }
 
         /// The other samples start when the first has left the prompt's blocks in the prefix cache.
-        private func submitOtherSamples() throws(EngineError) {
-            for index in 1..<Swift.max(1, request.sampleCount) {
-                var sampling = request.sampling
-                sampling.promptLogprobs = nil
-                try subscription.engine.submit(
+        private func submitOtherSamples() {
+            var sampling = request.sampling
+            sampling.promptLogprobs = nil
+            subscription.submit(
+                (1..<Swift.max(1, request.sampleCount)).map { index in
                     EngineRequest(
                         id: request.id, prompt: request.prompt, sampling: sampling, sampleIndex: index,
-                        priority: request.priority, cacheSalt: request.cacheSalt),
-                    to: subscription.mailbox)
-            }
+                        priority: request.priority, cacheSalt: request.cacheSalt)
+                })
         }
 
         private mutating func take(

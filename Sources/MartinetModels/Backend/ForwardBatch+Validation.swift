@@ -48,6 +48,9 @@ extension ForwardBatch {
 }
 
 extension RunnerLimits {
+    /// The most that ``blockCount`` may be.
+    package static let maxBlockCount = 1 << 24
+
     /// Checks that the bounds are positive and that their products can be counted.
     ///
     /// - Throws: ``ModelError`` `invalid_setting` that names the bound.
@@ -55,7 +58,7 @@ extension RunnerLimits {
         let bounds = [
             ("maxBatchedTokens", maxBatchedTokens, 1 << 20), ("maxLogitRows", maxLogitRows, 1 << 20),
             ("maxModelLength", maxModelLength, 1 << 26), ("blockSize", blockSize, 1 << 12),
-            ("blockCount", blockCount, 1 << 24),
+            ("blockCount", blockCount, Self.maxBlockCount),
         ]
         for (name, value, most) in bounds where value < 1 || value > most {
             throw ModelError(.invalidSetting, "\(name) is \(value); it must be 1...\(most)")

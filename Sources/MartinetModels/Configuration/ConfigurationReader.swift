@@ -4,6 +4,8 @@ struct ConfigurationReader {
     let file: String
     let int: (String) -> Int?
     let double: (String) -> Double?
+    let text: (String) -> String?
+    let truth: (String) -> Bool?
     let has: (String) -> Bool
 
     func invalid(_ message: String) -> ModelError { ModelError(.invalidModel, "\(file): \(message)") }
@@ -34,6 +36,21 @@ struct ConfigurationReader {
         }
         return value
     }
+
+    /// A truth value, or `nil` where the key is absent. One of another type is an error: to take it for absent would
+    /// run another model than the file describes.
+    func flag(_ key: String) throws(ModelError) -> Bool? {
+        guard has(key) else { return nil }
+        guard let value = truth(key) else { throw invalid("\"\(key)\" must be true or false") }
+        return value
+    }
+
+    /// A string, or `nil` where the key is absent.
+    func string(_ key: String) throws(ModelError) -> String? {
+        guard has(key) else { return nil }
+        guard let value = text(key) else { throw invalid("\"\(key)\" must be a string") }
+        return value
+    }
 }
 
 /// Bounds that no model in use comes near, and within which no size or product of two overflows.
@@ -50,28 +67,40 @@ enum ConfigurationBounds {
     static let attentionScale = 1e-6...1e6
 }
 
+/// How a form of model spells the keys that ``ModelConfiguration/validate(file:keys:)`` names.
+struct ConfigurationKeys {
+    var heads: String
+    var keyValueHeads: String
+    var headSize: String
+    var rotarySize: String
+}
+
 extension ModelConfiguration {
     /// Checks what holds between the values.
     ///
     /// - Throws: ``ModelError`` `invalid_model` that names them.
-    package func validate(file: String) throws(ModelError) {
+    func validate(file: String, keys: ConfigurationKeys) throws(ModelError) {
         func refuse(_ message: String) -> ModelError { ModelError(.invalidModel, "\(file): \(message)") }
         guard headCount % keyValueHeadCount == 0 else {
-            throw refuse("\(headCount) attention heads are not a multiple of \(keyValueHeadCount) key and value heads")
+            throw refuse(
+                "\"\(keys.heads)\" \(headCount) is not a multiple of \"\(keys.keyValueHeads)\" \(keyValueHeadCount)")
         }
         guard headSize % 4 == 0 else {
-            throw refuse("a head size of \(headSize) is not supported; it must be a multiple of 4")
+            throw refuse(
+                "a head size (\"\(keys.headSize)\") of \(headSize) is not supported; it must be a multiple of 4")
         }
         guard rope.rotarySize > 0, rope.rotarySize % 2 == 0, rope.rotarySize <= headSize else {
-            throw refuse("rotary size \(rope.rotarySize) must be even and at most the head size \(headSize)")
+            throw refuse(
+                "\"\(keys.rotarySize)\" makes \(rope.rotarySize) elements of a head rotate; the number must be even and "
+                    + "at most the head size \(headSize)")
         }
         if case .divisors(let divisors) = rope.scaling {
             guard divisors.count == rope.rotarySize / 2, divisors.allSatisfy({ $0.isFinite && $0 > 0 }) else {
                 throw refuse(
-                    "rope_freqs.weight must hold \(rope.rotarySize / 2) positive numbers; it has \(divisors.count)")
+                    "the tensor \"rope_freqs.weight\" must hold \(rope.rotarySize / 2) positive numbers; it has "
+                        + "\(divisors.count)")
             }
         }
-        if let slidingWindow, slidingWindow < 1 { throw refuse("the sliding window of \(slidingWindow) is empty") }
         if let windowedLayers, windowedLayers.count != layerCount {
             throw refuse("\(windowedLayers.count) kinds of attention for \(layerCount) layers")
         }

@@ -10,8 +10,10 @@ extension ModelConfiguration {
         let metadata = file.metadata
         let reader = ConfigurationReader(
             file: file.path, int: { metadata[$0]?.int }, double: { metadata[$0]?.double },
-            has: { metadata[$0] != nil })
-        guard let name = file.architecture else { throw reader.invalid("\"general.architecture\" is missing") }
+            text: { metadata[$0]?.string }, truth: { metadata[$0]?.bool }, has: { metadata[$0] != nil })
+        guard let name = try reader.string("general.architecture") else {
+            throw reader.invalid("\"general.architecture\" is missing")
+        }
         let architecture = try Architecture.named(name)
         func key(_ suffix: String) -> String { "\(name).\(suffix)" }
 
@@ -33,11 +35,15 @@ extension ModelConfiguration {
         let valueSize = try reader.integer(
             key("attention.value_length"), in: ConfigurationBounds.headSize, default: headSize)
         guard headSize == valueSize, ConfigurationBounds.headSize.contains(headSize) else {
-            throw reader.invalid("heads of \(headSize) keys and \(valueSize) values are not supported")
+            throw reader.invalid(
+                "heads of \(headSize) keys (\"\(keyLength)\") and \(valueSize) values "
+                    + "(\"\(key("attention.value_length"))\") are not supported")
         }
-        if let experts = metadata[key("expert_count")]?.int, experts > 0 {
+        let experts = try reader.integer(key("expert_count"), in: 0...(1 << 20), default: 0)
+        guard experts == 0 else {
             throw ModelError(
-                .unsupportedArchitecture, "\(file.path): mixtures of experts (\(experts) here) are not supported yet")
+                .unsupportedArchitecture,
+                "\(file.path): \"\(key("expert_count"))\" is \(experts); mixtures of experts are not supported yet")
         }
         let rotary = try reader.integer(
             key("rope.dimension_count"), in: ConfigurationBounds.headSize, default: headSize)
@@ -65,7 +71,11 @@ extension ModelConfiguration {
             attentionBias: file.tensor("blk.0.attn_q.bias") != nil, windowedLayers: alternation?.windowed,
             windowedRope: alternation?.rope,
             attentionScale: try Self.attentionScale(reader, architecture, layers: layers, hidden: hidden, heads: heads))
-        try validate(file: file.path)
+        try validate(
+            file: file.path,
+            keys: ConfigurationKeys(
+                heads: key("attention.head_count"), keyValueHeads: key("attention.head_count_kv"), headSize: keyLength,
+                rotarySize: key("rope.dimension_count")))
     }
 
     /// Which layers have the window, and how those rotate, for an architecture where they alternate.
@@ -117,7 +127,7 @@ extension ModelConfiguration {
         let oldKey = "\(prefix).rope.scale_linear"
         let factorKey = reader.has("\(prefix).rope.scaling.factor") ? "\(prefix).rope.scaling.factor" : oldKey
         let factor = try reader.number(factorKey, in: ConfigurationBounds.scalingFactor, default: 1)
-        switch file.metadata[typeKey]?.string {
+        switch try reader.string(typeKey) {
         case "none": return .none
         case "linear", nil: return factor == 1 ? .none : .linear(factor: factor)
         case let other?:

@@ -8,9 +8,10 @@ extension ModelConfiguration {
         let config = directory.config
         let file = directory.path + "/config.json"
         let reader = ConfigurationReader(
-            file: file, int: { config[$0]?.int }, double: { config[$0]?.double }, has: { config[$0] != nil })
+            file: file, int: { config[$0]?.int }, double: { config[$0]?.double }, text: { config[$0]?.string },
+            truth: { config[$0]?.bool }, has: { config[$0] != nil })
         guard let classes = config["architectures"]?.strings, !classes.isEmpty else {
-            throw reader.invalid("\"architectures\" is missing")
+            throw reader.invalid("\"architectures\" is missing or is not a list of names")
         }
         let architecture = try Architecture.huggingFace(classes: classes)
         let hidden = try reader.integer("hidden_size", in: ConfigurationBounds.width)
@@ -20,28 +21,32 @@ extension ModelConfiguration {
         }
         let headSize = try reader.integer("head_dim", in: ConfigurationBounds.headSize, default: hidden / heads)
         guard ConfigurationBounds.headSize.contains(headSize) else {
-            throw reader.invalid("heads of \(headSize) elements are not supported; at most 512 are")
+            throw reader.invalid("heads of \(headSize) elements (\"head_dim\") are not supported; at most 512 are")
         }
         let activations = architecture.huggingFaceActivations
         for key in ["hidden_act", "hidden_activation"] {
-            guard let value = config[key] else { continue }
-            guard activations.contains(value.string ?? "") else {
+            let activation = try reader.string(key) ?? activations[0]
+            guard activations.contains(activation) else {
                 throw reader.invalid(
-                    "\"\(key)\" is \((value.string ?? "no text").quotedForMessage); supported is \(activations[0])")
+                    "\"\(key)\" is \(activation.quotedForMessage); supported is \(activations[0])")
             }
         }
-        for key in ["mlp_bias", "use_bidirectional_attention"] where config[key]?.bool == true {
+        for key in ["mlp_bias", "use_bidirectional_attention"] where try reader.flag(key) == true {
             throw reader.invalid("\"\(key)\" is true, which is not supported")
         }
-        for key in ["final_logit_softcapping", "attn_logit_softcapping"] where config[key]?.double != nil {
+        for key in ["final_logit_softcapping", "attn_logit_softcapping"] where config[key] != nil {
             throw reader.invalid("\"\(key)\" is set, which is not supported")
         }
-        let tied = config["tie_word_embeddings"]?.bool ?? false
+        // A file that says nothing has an output projection or not; one that says it has must have it.
+        let hasHead = directory.shards.contains { $0.entries.contains { $0.name == "lm_head.weight" } }
+        let tied = try reader.flag("tie_word_embeddings") ?? !hasHead
         // Qwen2 has a window in its file that "use_sliding_window" turns off.
-        let windowed = config["use_sliding_window"]?.bool ?? (architecture.name != "qwen2")
+        let windowed = try reader.flag("use_sliding_window") ?? (architecture.name != "qwen2")
         let window = try reader.integer("sliding_window", in: 1...(1 << 26), default: 0)
-        if windowed, window > 0, let first = config["max_window_layers"]?.int, first > 0, architecture.name == "qwen2" {
-            throw reader.invalid("\"use_sliding_window\" from layer \(first) on is not supported")
+        let first = try reader.integer("max_window_layers", in: 0...(1 << 20), default: 0)
+        if windowed, window > 0, first > 0, architecture.name == "qwen2" {
+            throw reader.invalid(
+                "\"use_sliding_window\" from layer \(first) (\"max_window_layers\") on is not supported")
         }
         let layers = try reader.integer("num_hidden_layers", in: ConfigurationBounds.layers)
         let alternation = try Self.alternation(config, file: file, architecture, layers: layers, headSize: headSize)
@@ -62,12 +67,16 @@ extension ModelConfiguration {
             rope: try Self.rope(
                 config, config["rope_parameters"]?["full_attention"], file: file, headSize: headSize,
                 defaultTheta: architecture.defaultTheta),
-            tiedEmbeddings: tied || directory.tensors["lm_head.weight"] == nil,
+            tiedEmbeddings: tied,
             slidingWindow: windowed && window > 0 ? window : nil,
-            attentionBias: config["attention_bias"]?.bool ?? (architecture.name == "qwen2"),
+            attentionBias: try reader.flag("attention_bias") ?? (architecture.name == "qwen2"),
             windowedLayers: alternation?.windowed, windowedRope: alternation?.rope,
             attentionScale: architecture.name == "gemma3" ? 1 / Float(queryScalar).squareRoot() : nil)
-        try validate(file: file)
+        try validate(
+            file: file,
+            keys: ConfigurationKeys(
+                heads: "num_attention_heads", keyValueHeads: "num_key_value_heads", headSize: "head_dim",
+                rotarySize: "partial_rotary_factor"))
     }
 
     /// Which layers have the window, and how those rotate, for an architecture where they alternate.
@@ -76,7 +85,8 @@ extension ModelConfiguration {
     ) throws(ModelError) -> (windowed: [Bool], rope: RopeConfiguration)? {
         guard let period = architecture.windowPeriod else { return nil }
         let reader = ConfigurationReader(
-            file: file, int: { config[$0]?.int }, double: { config[$0]?.double }, has: { config[$0] != nil })
+            file: file, int: { config[$0]?.int }, double: { config[$0]?.double }, text: { _ in nil },
+            truth: { _ in nil }, has: { config[$0] != nil })
         let windowed: [Bool]
         if let kinds = config["layer_types"]?.strings {
             if let wrong = kinds.first(where: { !["sliding_attention", "full_attention"].contains($0) }) {
@@ -102,16 +112,24 @@ extension ModelConfiguration {
         _ config: JSONValue, _ parameters: JSONValue?, file: String, headSize: Int, defaultTheta: Double
     ) throws(ModelError) -> RopeConfiguration {
         // transformers 5 writes "rope_parameters" with the base in it; before, "rope_theta" and "rope_scaling".
-        let scaling = parameters ?? config["rope_parameters"] ?? config["rope_scaling"]
+        let key = config["rope_parameters"] != nil ? "rope_parameters" : "rope_scaling"
+        let scaling = parameters ?? config[key]
+        guard scaling == nil || scaling?.object != nil else {
+            throw ModelError(.invalidModel, "\(file): \"\(key)\" must be an object")
+        }
         let reader = ConfigurationReader(
             file: file, int: { scaling?[$0]?.int ?? config[$0]?.int },
-            double: { scaling?[$0]?.double ?? config[$0]?.double },
+            double: { scaling?[$0]?.double ?? config[$0]?.double }, text: { _ in nil },
+            truth: { _ in nil },
             has: { scaling?[$0] != nil || config[$0] != nil })
         let theta = try reader.number("rope_theta", in: ConfigurationBounds.theta, default: defaultTheta)
         let partial = try reader.number("partial_rotary_factor", in: 1e-3...1, default: 1)
         let rotary = Int(Double(headSize) * partial)
         let factors = ConfigurationBounds.scalingFactor
-        let type = scaling?["rope_type"]?.string ?? scaling?["type"]?.string ?? "default"
+        let named = scaling?["rope_type"] ?? scaling?["type"]
+        guard let type = named == nil ? "default" : named?.string else {
+            throw reader.invalid("\"rope_type\" in \"\(key)\" must be a string")
+        }
         let parsed: RopeConfiguration.Scaling
         switch type {
         case "default":
@@ -131,7 +149,8 @@ extension ModelConfiguration {
         default:
             throw ModelError(
                 .unsupportedArchitecture,
-                "\(file): rope scaling of type \(type.quotedForMessage); supported are default, linear and llama3")
+                "\(file): \"rope_type\" in \"\(key)\" is \(type.quotedForMessage); supported are default, linear and "
+                    + "llama3")
         }
         return RopeConfiguration(theta: theta, rotarySize: rotary, interleaved: false, scaling: parsed)
     }

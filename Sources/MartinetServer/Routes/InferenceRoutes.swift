@@ -1,3 +1,4 @@
+internal import Dispatch
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
@@ -14,6 +15,8 @@ struct InferenceRoutes: Sendable {
     let maxBodyBytes: Int
     /// How much of a body is read past the limit.
     private static let droppedBodyBytes = 256 << 20
+    /// Bodies up to this size are decoded where they arrive: that takes less time than a change of threads is worth.
+    private static let smallBodyBytes = 32 << 10
 
     func add(to router: Router<MartinetContext>) {
         router.post("generate", use: generate)
@@ -31,26 +34,32 @@ struct InferenceRoutes: Sendable {
     }
 
     @Sendable private func generate(_ request: Request, context: MartinetContext) async throws -> Response {
-        let decoded = try GenerateRequest.single(try await body(of: request), model: model)
         let id = "gen-" + context.record.requestID
+        let (decoded, requests) = try await decode(request) { [model] body in
+            let decoded = try GenerateRequest.single(body, model: model)
+            return (decoded, try decoded.requests(id: id, model: model))
+        }
         let answer = GenerateAnswer(id: id, request: decoded, model: model)
-        let requests = try decoded.requests(id: id, model: model)
         if decoded.stream { return try runner.stream(requests, encoding: answer, context: context) }
         return Self.json(answer.body(try await runner.collect(requests, context: context)))
     }
 
     @Sendable private func generateBatch(_ request: Request, context: MartinetContext) async throws -> Response {
-        let decoded = try GenerateRequest.batch(try await body(of: request), model: model)
         let id = "gen-" + context.record.requestID
+        let (decoded, requests) = try await decode(request) { [model] body in
+            let decoded = try GenerateRequest.batch(body, model: model)
+            return (decoded, try decoded.requests(id: id, model: model))
+        }
         let answer = GenerateAnswer(id: id, request: decoded, model: model)
-        let requests = try decoded.requests(id: id, model: model)
         return Self.json(answer.body(try await runner.collect(requests, context: context)))
     }
 
     @Sendable private func completions(_ request: Request, context: MartinetContext) async throws -> Response {
-        let decoded = try CompletionRequest(try await body(of: request), model: model)
         let id = "cmpl-" + context.record.requestID
-        let requests = try decoded.requests(id: id, model: model)
+        let (decoded, requests) = try await decode(request) { [model] body in
+            let decoded = try CompletionRequest(body, model: model)
+            return (decoded, try decoded.requests(id: id, model: model))
+        }
         let answer = CompletionAnswer(
             id: id, created: Int(ProcessFigures.now), request: decoded, prompts: requests.map(\.prompt), model: model)
         if decoded.streaming.stream { return try runner.stream(requests, encoding: answer, context: context) }
@@ -58,9 +67,11 @@ struct InferenceRoutes: Sendable {
     }
 
     @Sendable private func chat(_ request: Request, context: MartinetContext) async throws -> Response {
-        let decoded = try ChatRequest(try await body(of: request), model: model)
         let id = "chatcmpl-" + context.record.requestID
-        let inference = try decoded.request(id: id, model: model, service: service)
+        let (decoded, inference) = try await decode(request) { [model, service] body in
+            let decoded = try ChatRequest(body, model: model)
+            return (decoded, try decoded.request(id: id, model: model, service: service))
+        }
         let answer = ChatAnswer(id: id, created: Int(ProcessFigures.now), request: decoded, model: model)
         if decoded.streaming.stream { return try runner.stream([inference], encoding: answer, context: context) }
         let results = try await runner.collect([inference], context: context)
@@ -68,13 +79,31 @@ struct InferenceRoutes: Sendable {
     }
 
     @Sendable private func tokenize(_ request: Request, context: MartinetContext) async throws -> Response {
-        let decoded = try TokenizeRequest(try await body(of: request), model: model)
-        return Self.json(try decoded.body(model: model, service: service))
+        Self.json(
+            try await decode(request) { [model, service] body in
+                try TokenizeRequest(body, model: model).body(model: model, service: service)
+            })
     }
 
     @Sendable private func detokenize(_ request: Request, context: MartinetContext) async throws -> Response {
-        let decoded = try DetokenizeRequest(try await body(of: request), model: model)
-        return Self.json(decoded.body(model: model))
+        Self.json(
+            try await decode(request) { [model] body in
+                try DetokenizeRequest(body, model: model).body(model: model)
+            })
+    }
+
+    /// Decodes a body. Parsing and tokenising a large one takes seconds, which must not be those of the few threads
+    /// that serve all connections, health probes among them.
+    private func decode<Value: Sendable>(
+        _ request: Request, _ action: @escaping @Sendable ([UInt8]) throws -> Value
+    ) async throws -> Value {
+        let bytes = try await body(of: request)
+        guard bytes.count > Self.smallBodyBytes else { return try action(bytes) }
+        return try await withCheckedThrowingContinuation { continuation in
+            DispatchQueue.global(qos: .utility).async {
+                continuation.resume(with: Result { try action(bytes) })
+            }
+        }
     }
 
     /// The whole body. Only JSON is taken: what a page of another origin can send without asking, a form or plain text,
@@ -93,14 +122,20 @@ struct InferenceRoutes: Sendable {
         let announced = request.headers[.contentLength].flatMap { Int($0) } ?? 0
         var bytes: [UInt8] = []
         var count = 0
-        for try await part in request.body {
-            count += part.readableBytes
-            if max(count, announced) <= maxBodyBytes {
-                bytes += part.readableBytesView
-            } else {
-                bytes = []
-                if count > maxBodyBytes + Self.droppedBodyBytes { break }
+        do {
+            for try await part in request.body {
+                count += part.readableBytes
+                if max(count, announced) <= maxBodyBytes {
+                    bytes += part.readableBytesView
+                } else {
+                    bytes = []
+                    if count > maxBodyBytes + Self.droppedBodyBytes { break }
+                }
             }
+        } catch {
+            // The client left or broke HTTP's rules: its fault, not this server's.
+            throw APIError(
+                status: 400, "The body broke off or is not valid HTTP: \(error).", code: "invalid_body")
         }
         guard max(count, announced) <= maxBodyBytes else {
             throw APIError(

@@ -48,7 +48,8 @@ struct RequestMiddleware: RouterMiddleware {
         context.record.update { $0.status = status }
         // A stream's line is written at its end.
         if response.body.contentLength != nil { context.record.write(to: logger) }
-        return response
+        // Bytes behind the head of an answer to HEAD would be taken for the next answer.
+        return request.method == .head ? response.createHeadResponse() : response
     }
 
     private static let knownMethods: [HTTPRequest.Method] = [
