@@ -14,7 +14,9 @@ public enum TestModels {
     }
 
     /// The names of the models of random weights: directories, and GGUF files.
-    public static let tinyNames = ["llama", "llama-rope", "mistral", "qwen2", "llama.gguf", "qwen2.gguf"]
+    public static let tinyNames = [
+        "llama", "llama-rope", "mistral", "qwen2", "gemma3", "llama.gguf", "qwen2.gguf",
+    ]
 
     /// Where a model of random weights lies.
     public static func tiny(_ name: String) -> String { Fixtures.url("tiny").appendingPathComponent(name).path }

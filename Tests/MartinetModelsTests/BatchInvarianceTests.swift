@@ -7,13 +7,14 @@ import Testing
 struct BatchInvarianceTests {
     /// A model, and how many tokens to run through it.
     enum Subject: String, CaseIterable, CustomTestStringConvertible {
-        case tinyLlama, tinyQwen2, smollm2
+        case tinyLlama, tinyQwen2, tinyGemma3, smollm2
         var testDescription: String { rawValue }
         var path: String {
             get throws {
                 switch self {
                 case .tinyLlama: TestModels.tiny("llama.gguf")
                 case .tinyQwen2: TestModels.tiny("qwen2")
+                case .tinyGemma3: TestModels.tiny("gemma3")
                 case .smollm2: try TestModels.smollm2()
                 }
             }

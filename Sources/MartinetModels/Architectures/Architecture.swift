@@ -8,11 +8,21 @@ package struct Architecture: Sendable {
     package var huggingFaceClasses: [String]
     /// Whether GGUF files of it rotate pairs of neighbours; otherwise, and in Hugging Face files, pairs half a head apart.
     package var interleavedInGGUF = false
+    /// How Hugging Face files spell its tensors, where that is not ``HuggingFaceNames``' way.
+    package var huggingFaceTensors: [String: String] = [:]
+    /// What is added to normalisation weights of Hugging Face files; those of GGUF files have it in them.
+    package var huggingFaceNormOffset: Float = 0
+    /// Spellings of its activation in `config.json`; the first is the default.
+    package var huggingFaceActivations = ["silu", "swish"]
+    /// The base of the rotation, where a file does not say.
+    package var defaultTheta = 10_000.0
+    /// Where layers with and without the window alternate: each such layer has none, where a file does not say.
+    package var windowPeriod: Int?
     /// How its decoder differs, given a model's shape.
     package var style: @Sendable (ModelConfiguration) -> DecoderStyle
 
     /// All that we have.
-    package static let all: [Architecture] = [.llama, .qwen2]
+    package static let all: [Architecture] = [.llama, .qwen2, .gemma3]
 
     /// The architecture of a GGUF file.
     ///
@@ -51,10 +61,6 @@ package struct DecoderStyle: Sendable {
     package var queryKeyNorm = false
     /// RMS normalisation after attention and feed-forward, before each is added to the residual.
     package var postNorms = false
-    /// Layers that see only the sliding window; all of them where the model has a window.
-    package var isWindowed: @Sendable (Int) -> Bool = { _ in true }
-    /// The rotation of windowed layers, where it is not the model's.
-    package var windowedRope: RopeConfiguration?
 
     /// The plain decoder.
     package init() {}

@@ -80,7 +80,7 @@ package final class Decoder<B: Backend>: ModelRunner {
             func norm(_ name: String) throws(ModelError) -> B.Vector {
                 try backend.vector(try tensor("blk.\(index).\(name).weight"))
             }
-            let windowed = configuration.slidingWindow != nil && style.isWindowed(index)
+            let windowed = configuration.isWindowed(layer: index)
             // Where a norm stands between a projection and the residual, the projection cannot add to it itself.
             let branch = style.postNorms ? normed : residual
             layers.append(
@@ -95,8 +95,8 @@ package final class Decoder<B: Backend>: ModelRunner {
                     keyNorm: style.queryKeyNorm ? try norm("attn_k_norm") : nil,
                     attention: AttentionStep(
                         layer: index, queries: queries, keys: keys, values: values, output: attended,
-                        rope: windowed && style.windowedRope != nil ? 1 : 0,
-                        scale: 1 / Float(configuration.headSize).squareRoot(),
+                        rope: windowed && configuration.windowedRope != nil ? 1 : 0,
+                        scale: configuration.attentionScale ?? 1 / Float(configuration.headSize).squareRoot(),
                         window: windowed ? configuration.slidingWindow : nil),
                     attentionOutput: [
                         try projection(

@@ -64,6 +64,7 @@ enum ConfigurationBounds {
     static let theta = 1.0...1e15
     static let epsilon = 0.0...1.0
     static let scalingFactor = 1e-3...1e6
+    static let attentionScale = 1e-6...1e6
 }
 
 /// How a form of model spells the keys that ``ModelConfiguration/validate(file:keys:)`` names.
@@ -98,6 +99,14 @@ extension ModelConfiguration {
                 throw refuse(
                     "the tensor \"rope_freqs.weight\" must hold \(rope.rotarySize / 2) positive numbers; it has "
                         + "\(divisors.count)")
+            }
+        }
+        if let windowedLayers, windowedLayers.count != layerCount {
+            throw refuse("\(windowedLayers.count) kinds of attention for \(layerCount) layers")
+        }
+        if let windowedRope {
+            guard windowedRope.rotarySize == rope.rotarySize, windowedRope.interleaved == rope.interleaved else {
+                throw refuse("layers that rotate different numbers of elements are not supported")
             }
         }
     }

@@ -48,10 +48,12 @@ extension ModelConfiguration {
         let rotary = try reader.integer(
             key("rope.dimension_count"), in: ConfigurationBounds.headSize, default: headSize)
         let window = try reader.integer(key("attention.sliding_window"), in: 0...(1 << 26), default: 0)
+        let layers = try reader.integer(key("block_count"), in: ConfigurationBounds.layers)
+        let alternation = try Self.alternation(file, reader, architecture, layers: layers, rotary: rotary)
         self.init(
             architecture: name, vocabularySize: vocabulary, hiddenSize: hidden,
             intermediateSize: try reader.integer(key("feed_forward_length"), in: ConfigurationBounds.width),
-            layerCount: try reader.integer(key("block_count"), in: ConfigurationBounds.layers),
+            layerCount: layers,
             headCount: heads,
             keyValueHeadCount: try reader.integer(
                 key("attention.head_count_kv"), in: ConfigurationBounds.heads, default: heads),
@@ -60,16 +62,54 @@ extension ModelConfiguration {
             normEpsilon: Float(
                 try reader.number(key("attention.layer_norm_rms_epsilon"), in: ConfigurationBounds.epsilon)),
             rope: RopeConfiguration(
-                theta: try reader.number(key("rope.freq_base"), in: ConfigurationBounds.theta, default: 10_000),
+                theta: try reader.number(
+                    key("rope.freq_base"), in: ConfigurationBounds.theta,
+                    default: architecture.defaultTheta),
                 rotarySize: rotary, interleaved: architecture.interleavedInGGUF,
                 scaling: try Self.scaling(file, reader, prefix: name)),
             tiedEmbeddings: file.tensor("output.weight") == nil, slidingWindow: window > 0 ? window : nil,
-            attentionBias: file.tensor("blk.0.attn_q.bias") != nil)
+            attentionBias: file.tensor("blk.0.attn_q.bias") != nil, windowedLayers: alternation?.windowed,
+            windowedRope: alternation?.rope,
+            attentionScale: try Self.attentionScale(reader, architecture, layers: layers, hidden: hidden, heads: heads))
         try validate(
             file: file.path,
             keys: ConfigurationKeys(
                 heads: key("attention.head_count"), keyValueHeads: key("attention.head_count_kv"), headSize: keyLength,
                 rotarySize: key("rope.dimension_count")))
+    }
+
+    /// Which layers have the window, and how those rotate, for an architecture where they alternate.
+    private static func alternation(
+        _ file: GGUFFile, _ reader: ConfigurationReader, _ architecture: Architecture, layers: Int, rotary: Int
+    ) throws(ModelError) -> (windowed: [Bool], rope: RopeConfiguration)? {
+        guard let period = architecture.windowPeriod else { return nil }
+        let patternKey = "\(architecture.name).attention.sliding_window_pattern"
+        let windowed: [Bool]
+        if let array = file.metadata[patternKey]?.bools {
+            windowed = array
+        } else {
+            let period = try reader.integer(patternKey, in: 1...ConfigurationBounds.layers.upperBound, default: period)
+            windowed = (1...layers).map { $0 % period != 0 }
+        }
+        let rope = RopeConfiguration(
+            theta: try reader.number(
+                "\(architecture.name).rope.freq_base_swa", in: ConfigurationBounds.theta, default: 10_000),
+            rotarySize: rotary, interleaved: architecture.interleavedInGGUF)
+        return (windowed, rope)
+    }
+
+    /// What multiplies attention scores, where it is not the root of the head size.
+    private static func attentionScale(
+        _ reader: ConfigurationReader, _ architecture: Architecture, layers: Int, hidden: Int, heads: Int
+    ) throws(ModelError) -> Float? {
+        let capKey = "\(architecture.name).final_logit_softcapping"
+        if try reader.number(capKey, in: 0...1e6, default: 0) > 0 {
+            throw ModelError(.unsupportedArchitecture, "\(reader.file): \"\(capKey)\" is set, which is not supported")
+        }
+        let key = "\(architecture.name).attention.scale"
+        if reader.has(key) { return Float(try reader.number(key, in: ConfigurationBounds.attentionScale)) }
+        // The largest Gemma 3, of 62 layers, scales by width over heads; its files do not say so.
+        return architecture.name == "gemma3" && layers == 62 ? 1 / (Float(hidden) / Float(heads)).squareRoot() : nil
     }
 
     private static func scaling(

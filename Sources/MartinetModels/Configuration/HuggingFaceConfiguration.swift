@@ -23,11 +23,20 @@ extension ModelConfiguration {
         guard ConfigurationBounds.headSize.contains(headSize) else {
             throw reader.invalid("heads of \(headSize) elements (\"head_dim\") are not supported; at most 512 are")
         }
-        let activation = try reader.string("hidden_act") ?? "silu"
-        guard ["silu", "swish"].contains(activation) else {
-            throw reader.invalid("\"hidden_act\" is \(activation.quotedForMessage); supported is silu")
+        let activations = architecture.huggingFaceActivations
+        for key in ["hidden_act", "hidden_activation"] {
+            let activation = try reader.string(key) ?? activations[0]
+            guard activations.contains(activation) else {
+                throw reader.invalid(
+                    "\"\(key)\" is \(activation.quotedForMessage); supported is \(activations[0])")
+            }
         }
-        if try reader.flag("mlp_bias") == true { throw reader.invalid("\"mlp_bias\" is true, which is not supported") }
+        for key in ["mlp_bias", "use_bidirectional_attention"] where try reader.flag(key) == true {
+            throw reader.invalid("\"\(key)\" is true, which is not supported")
+        }
+        for key in ["final_logit_softcapping", "attn_logit_softcapping"] where config[key] != nil {
+            throw reader.invalid("\"\(key)\" is set, which is not supported")
+        }
         // A file that says nothing has an output projection or not; one that says it has must have it.
         let hasHead = directory.shards.contains { $0.entries.contains { $0.name == "lm_head.weight" } }
         let tied = try reader.flag("tie_word_embeddings") ?? !hasHead
@@ -39,12 +48,15 @@ extension ModelConfiguration {
             throw reader.invalid(
                 "\"use_sliding_window\" from layer \(first) (\"max_window_layers\") on is not supported")
         }
+        let layers = try reader.integer("num_hidden_layers", in: ConfigurationBounds.layers)
+        let alternation = try Self.alternation(config, file: file, architecture, layers: layers, headSize: headSize)
+        let queryScalar = try reader.number("query_pre_attn_scalar", in: 1e-3...1e9, default: 256)
         self.init(
             architecture: architecture.name,
             vocabularySize: try reader.integer("vocab_size", in: ConfigurationBounds.vocabulary),
             hiddenSize: hidden,
             intermediateSize: try reader.integer("intermediate_size", in: ConfigurationBounds.width),
-            layerCount: try reader.integer("num_hidden_layers", in: ConfigurationBounds.layers),
+            layerCount: layers,
             headCount: heads,
             keyValueHeadCount: try reader.integer(
                 "num_key_value_heads", in: ConfigurationBounds.heads, default: heads),
@@ -52,10 +64,14 @@ extension ModelConfiguration {
             contextLength: try reader.integer(
                 "max_position_embeddings", in: ConfigurationBounds.context, default: 2048),
             normEpsilon: Float(try reader.number("rms_norm_eps", in: ConfigurationBounds.epsilon, default: 1e-6)),
-            rope: try Self.rope(config, file: file, headSize: headSize),
+            rope: try Self.rope(
+                config, config["rope_parameters"]?["full_attention"], file: file, headSize: headSize,
+                defaultTheta: architecture.defaultTheta),
             tiedEmbeddings: tied,
             slidingWindow: windowed && window > 0 ? window : nil,
-            attentionBias: try reader.flag("attention_bias") ?? (architecture.name == "qwen2"))
+            attentionBias: try reader.flag("attention_bias") ?? (architecture.name == "qwen2"),
+            windowedLayers: alternation?.windowed, windowedRope: alternation?.rope,
+            attentionScale: architecture.name == "gemma3" ? 1 / Float(queryScalar).squareRoot() : nil)
         try validate(
             file: file,
             keys: ConfigurationKeys(
@@ -63,12 +79,41 @@ extension ModelConfiguration {
                 rotarySize: "partial_rotary_factor"))
     }
 
+    /// Which layers have the window, and how those rotate, for an architecture where they alternate.
+    private static func alternation(
+        _ config: JSONValue, file: String, _ architecture: Architecture, layers: Int, headSize: Int
+    ) throws(ModelError) -> (windowed: [Bool], rope: RopeConfiguration)? {
+        guard let period = architecture.windowPeriod else { return nil }
+        let reader = ConfigurationReader(
+            file: file, int: { config[$0]?.int }, double: { config[$0]?.double }, text: { _ in nil },
+            truth: { _ in nil }, has: { config[$0] != nil })
+        let windowed: [Bool]
+        if let kinds = config["layer_types"]?.strings {
+            if let wrong = kinds.first(where: { !["sliding_attention", "full_attention"].contains($0) }) {
+                throw reader.invalid("\"layer_types\" has \(wrong.quotedForMessage), which is not supported")
+            }
+            windowed = kinds.map { $0 == "sliding_attention" }
+        } else {
+            // As published first, and as transformers 4.5x wrote it.
+            let key = config["sliding_window_pattern"] != nil ? "sliding_window_pattern" : "_sliding_window_pattern"
+            let period = try reader.integer(key, in: 1...ConfigurationBounds.layers.upperBound, default: period)
+            windowed = (1...layers).map { $0 % period != 0 }
+        }
+        let theta = try reader.number("rope_local_base_freq", in: ConfigurationBounds.theta, default: 10_000)
+        // What the other keys of the file say is about layers without the window.
+        let local = config["rope_parameters"]?["sliding_attention"]
+        return (
+            windowed,
+            try rope(.object([:]), local, file: file, headSize: headSize, defaultTheta: theta)
+        )
+    }
+
     private static func rope(
-        _ config: JSONValue, file: String, headSize: Int
+        _ config: JSONValue, _ parameters: JSONValue?, file: String, headSize: Int, defaultTheta: Double
     ) throws(ModelError) -> RopeConfiguration {
         // transformers 5 writes "rope_parameters" with the base in it; before, "rope_theta" and "rope_scaling".
         let key = config["rope_parameters"] != nil ? "rope_parameters" : "rope_scaling"
-        let scaling = config[key]
+        let scaling = parameters ?? config[key]
         guard scaling == nil || scaling?.object != nil else {
             throw ModelError(.invalidModel, "\(file): \"\(key)\" must be an object")
         }
@@ -77,7 +122,7 @@ extension ModelConfiguration {
             double: { scaling?[$0]?.double ?? config[$0]?.double }, text: { _ in nil },
             truth: { _ in nil },
             has: { scaling?[$0] != nil || config[$0] != nil })
-        let theta = try reader.number("rope_theta", in: ConfigurationBounds.theta, default: 10_000)
+        let theta = try reader.number("rope_theta", in: ConfigurationBounds.theta, default: defaultTheta)
         let partial = try reader.number("partial_rotary_factor", in: 1e-3...1, default: 1)
         let rotary = Int(Double(headSize) * partial)
         let factors = ConfigurationBounds.scalingFactor

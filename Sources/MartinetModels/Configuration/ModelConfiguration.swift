@@ -1,6 +1,6 @@
 /// The shape of a decoder-only transformer, the same whether it was read from GGUF metadata or from `config.json`.
 public struct ModelConfiguration: Sendable, Hashable {
-    /// The architecture's name, as GGUF spells it: `llama`, `qwen2`.
+    /// The architecture's name, as GGUF spells it: `llama`, `qwen2`, `gemma3`.
     public var architecture: String
     /// Rows of the embedding table.
     public var vocabularySize: Int
@@ -28,12 +28,19 @@ public struct ModelConfiguration: Sendable, Hashable {
     public var slidingWindow: Int?
     /// Whether query, key and value projections have biases.
     public var attentionBias: Bool
+    /// By layer, whether it sees only the sliding window; `nil` where all do that have one.
+    public var windowedLayers: [Bool]?
+    /// The rotation of windowed layers, where it is not ``rope``; it differs in frequencies only.
+    public var windowedRope: RopeConfiguration?
+    /// Multiplies attention scores; `nil` for one over the root of the head size.
+    public var attentionScale: Float?
 
     /// Describes a model.
     public init(
         architecture: String, vocabularySize: Int, hiddenSize: Int, intermediateSize: Int, layerCount: Int,
         headCount: Int, keyValueHeadCount: Int, headSize: Int, contextLength: Int, normEpsilon: Float,
-        rope: RopeConfiguration, tiedEmbeddings: Bool, slidingWindow: Int? = nil, attentionBias: Bool = false
+        rope: RopeConfiguration, tiedEmbeddings: Bool, slidingWindow: Int? = nil, attentionBias: Bool = false,
+        windowedLayers: [Bool]? = nil, windowedRope: RopeConfiguration? = nil, attentionScale: Float? = nil
     ) {
         self.architecture = architecture
         self.vocabularySize = vocabularySize
@@ -49,6 +56,16 @@ public struct ModelConfiguration: Sendable, Hashable {
         self.tiedEmbeddings = tiedEmbeddings
         self.slidingWindow = slidingWindow
         self.attentionBias = attentionBias
+        self.windowedLayers = windowedLayers
+        self.windowedRope = windowedRope
+        self.attentionScale = attentionScale
+    }
+
+    /// Whether a layer sees only the sliding window.
+    package func isWindowed(layer: Int) -> Bool {
+        guard slidingWindow != nil else { return false }
+        guard let windowedLayers else { return true }
+        return windowedLayers.indices.contains(layer) && windowedLayers[layer]
     }
 }
 

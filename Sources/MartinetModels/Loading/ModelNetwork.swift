@@ -20,10 +20,16 @@ package struct ModelNetwork: Sendable {
             weights = try ModelWeights(style.weights(of: configuration), file: file.path) { file.tensor($0) }
         case .directory(let directory):
             configuration = try ModelConfiguration(directory)
-            style = try Architecture.named(configuration.architecture).style(configuration)
+            let architecture = try Architecture.named(configuration.architecture)
+            style = architecture.style(configuration)
+            let names = HuggingFaceNames(architecture.huggingFaceTensors)
             weights = try ModelWeights(
-                style.weights(of: configuration), file: directory.path, spelling: HuggingFaceNames.spelling
-            ) { try directory.tensor(HuggingFaceNames.spelling(of: $0)) }
+                style.weights(of: configuration), file: directory.path, spelling: names.spelling
+            ) { name in
+                let tensor = try directory.tensor(names.spelling(of: name))
+                guard architecture.huggingFaceNormOffset != 0, name.hasSuffix("norm.weight") else { return tensor }
+                return try tensor?.adding(architecture.huggingFaceNormOffset)
+            }
         }
     }
 
@@ -53,8 +59,10 @@ package struct ModelNetwork: Sendable {
         let rows = configuration.hiddenSize + configuration.vocabularySize
         return RunnerMemory(
             weights: weights.byteCount, keyValueCache: pool,
-            scratch: 4 * (limits.maxBatchedTokens * (floats + configuration.headSize) + limits.maxLogitRows * rows))
+            scratch: 4
+                * (limits.maxBatchedTokens * (floats + ropes.count * configuration.headSize)
+                    + limits.maxLogitRows * rows))
     }
 
-    private var ropes: [RopeConfiguration] { [configuration.rope] + (style.windowedRope.map { [$0] } ?? []) }
+    private var ropes: [RopeConfiguration] { [configuration.rope] + (configuration.windowedRope.map { [$0] } ?? []) }
 }

@@ -53,15 +53,22 @@ package struct ModelWeights: Sendable {
 }
 
 /// How Hugging Face files spell GGUF's tensor names.
-package enum HuggingFaceNames {
-    private static let parts = [
+package struct HuggingFaceNames: Sendable {
+    private static let usual = [
         "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
         "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
         "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
     ]
 
+    private let parts: [String: String]
+
+    /// The usual names, but for those that an architecture calls otherwise.
+    package init(_ others: [String: String] = [:]) {
+        parts = Self.usual.merging(others) { $1 }
+    }
+
     /// `blk.3.attn_q.weight` becomes `model.layers.3.self_attn.q_proj.weight`.
-    package static func spelling(of name: String) -> String {
+    package func spelling(of name: String) -> String {
         switch name {
         case "token_embd.weight": return "model.embed_tokens.weight"
         case "output_norm.weight": return "model.norm.weight"

@@ -48,7 +48,7 @@ struct OddShapeTests {
                 withUnsafeBytes(of: value.bitPattern.littleEndian) { data += $0 }
             }
             members.append(
-                #""\#(HuggingFaceNames.spelling(of: specification.name))": {"dtype": "F32", "#
+                #""\#(HuggingFaceNames().spelling(of: specification.name))": {"dtype": "F32", "#
                     + #""shape": \#(specification.shape), "data_offsets": [\#(start), \#(data.count)]}"#)
         }
         var header = Array("{\(members.joined(separator: ","))}".utf8)
