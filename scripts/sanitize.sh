@@ -16,4 +16,4 @@ suppressions=$(mktemp)
 trap 'rm -f "$suppressions"' EXIT
 echo 'leak:libXCTest.so' > "$suppressions"
 LSAN_OPTIONS=suppressions=$suppressions:print_suppressions=0 MARTINET_CORE=1 \
-    swift test --sanitize="$kind" --scratch-path ".build-$kind" --filter "$filter" </dev/null
+    timeout --kill-after=10 1800 swift test --sanitize="$kind" --scratch-path ".build-$kind" --filter "$filter" </dev/null

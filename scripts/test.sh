@@ -14,8 +14,9 @@ for model in smollm2 gemma3-270m; do
     .build/release/martinet pull "$model" </dev/null || exit 1
 done
 
-swift test -c release --disable-testable-imports </dev/null 2>&1 | tee "$logs/swift" || failed=1
-.venv-test/bin/python -m pytest e2e -q --junitxml="$logs/e2e.xml" </dev/null || failed=1
+# A test that hangs must not take the whole run with it.
+timeout --kill-after=10 2400 swift test -c release --disable-testable-imports </dev/null 2>&1 | tee "$logs/swift" || failed=1
+timeout --kill-after=10 1200 .venv-test/bin/python -m pytest e2e -q --junitxml="$logs/e2e.xml" </dev/null || failed=1
 
 # `Test run with 43 tests in 10 suites passed`, and parameterised cases count by their test.
 swift_tests=$(grep -oE 'Test run with [0-9]+ tests?' "$logs/swift" | grep -oE '[0-9]+' | tail -1)
