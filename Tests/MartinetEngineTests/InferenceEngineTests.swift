@@ -172,8 +172,11 @@ import Testing
             try await Task.sleep(for: .milliseconds(300))
             group.cancelAll()
         }
-        for _ in 0..<500 where engine.statistics().usedBlocks > 0 { try await Task.sleep(for: .milliseconds(10)) }
-        let statistics = engine.statistics()
+        var statistics = engine.statistics()
+        for _ in 0..<1000 where statistics.usedBlocks + statistics.running + statistics.waiting > 0 {
+            try await Task.sleep(for: .milliseconds(10))
+            statistics = engine.statistics()
+        }
         #expect(statistics.usedBlocks == 0 && statistics.running == 0 && statistics.waiting == 0)
     }
 
