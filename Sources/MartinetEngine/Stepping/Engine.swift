@@ -111,13 +111,18 @@ package final class Engine: Sendable {
             if !inbox.ended { for request in requests { append(request, to: mailbox, &inbox) } }
             return inbox.ended
         }
-        if ended { mailbox.fail(EngineError(.unavailable, "The server is shutting down.")) }
+        if ended { for request in requests { Self.abort(request, mailbox) } }
         ring()
     }
 
     /// Gives up sequences that were reserved.
     package func releaseReserved(_ count: Int) {
         if count > 0 { inbox.withLock { $0.reserved -= count } }
+    }
+
+    /// Tells the consumer of a request that came too late that it ends as those do that run at the end.
+    private static func abort(_ request: EngineRequest, _ mailbox: Mailbox) {
+        mailbox.publish([.init(sample: request.sampleIndex, event: .finished(.abort))])
     }
 
     private func append(_ request: EngineRequest, to mailbox: Mailbox, _ inbox: inout Inbox) {
@@ -219,7 +224,7 @@ package final class Engine: Sendable {
             defer { inbox.submissions = [] }
             return (inbox.waiters, inbox.submissions)
         }
-        for orphan in orphans { orphan.mailbox.fail(EngineError(.unavailable, "The server is shutting down.")) }
+        for orphan in orphans { Self.abort(orphan.request, orphan.mailbox) }
         for waiter in waiters { waiter.resume() }
     }
 

@@ -113,7 +113,7 @@ package final class Decoder<B: Backend>: ModelRunner {
 
     package func forward(_ batch: ForwardBatch) throws(ModelError) -> UnsafeMutableBufferPointer<Float> {
         try batch.validate(limits: limits, vocabularySize: configuration.vocabularySize)
-        backend.begin(batch)
+        try backend.begin(batch)
         guard !batch.tokens.isEmpty else { return backend.rows(of: logits) }
         backend.embed(embedding, scale: style.embeddingScale, into: residual)
         for layer in layers { run(layer) }

@@ -27,7 +27,9 @@ package protocol Backend: AnyObject {
     func logits(width: Int) throws(ModelError) -> Activation
 
     /// Starts a step, which the runner has checked against the limits.
-    func begin(_ batch: ForwardBatch)
+    ///
+    /// - Throws: ``ModelError`` where the system has no memory for the step's block tables.
+    func begin(_ batch: ForwardBatch) throws(ModelError)
     /// Looks up the step's tokens, times `scale`.
     func embed(_ table: Matrix, scale: Float, into output: Activation)
     /// RMS normalisation of `groups` equal parts of each row; the output may be the input.

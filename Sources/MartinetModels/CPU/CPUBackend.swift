@@ -168,13 +168,13 @@ package final class CPUBackend: Backend {
 
     // MARK: The step
 
-    package func begin(_ batch: ForwardBatch) {
+    package func begin(_ batch: ForwardBatch) throws(ModelError) {
         tokenCount = batch.tokens.count
         logitRowCount = batch.logitTokens.count
         logitTokens = batch.logitTokens
         for (index, token) in batch.tokens.enumerated() { tokens.pointer[index] = token }
         let tableCount = batch.slices.reduce(0) { $0 + $1.blocks.count }
-        growBlockTables(to: tableCount)
+        try growBlockTables(to: tableCount)
         let tables = blockTables.pointer
         var tableStart = 0
         for slice in batch.slices {
@@ -194,11 +194,10 @@ package final class CPUBackend: Backend {
         }
     }
 
-    private func growBlockTables(to count: Int) {
+    private func growBlockTables(to count: Int) throws(ModelError) {
         guard count > blockTables.count else { return }
         // Tables are as long as the sequences are: this ends after a few steps.
-        let larger: AlignedBuffer<Int32>
-        do { larger = try AlignedBuffer(count: 2 * count) } catch { preconditionFailure("\(error)") }
+        let larger: AlignedBuffer<Int32> = try AlignedBuffer.reserve(2 * count)
         scratchBytes += larger.byteCount - blockTables.byteCount
         blockTables = larger
     }
