@@ -22,7 +22,8 @@ swift_test() {
 }
 swift_test --skip MartinetServerTests
 swift_test --filter MartinetServerTests
-timeout --kill-after=10 1200 .venv-test/bin/python -m pytest e2e -q --junitxml="$logs/e2e.xml" </dev/null || failed=1
+timeout --kill-after=10 1200 .venv-test/bin/python -m pytest e2e -q --junitxml="$logs/e2e.xml" </dev/null 2>&1 |
+    tee "$logs/pytest" || failed=1
 
 # `Test run with 43 tests in 10 suites passed`, and parameterised cases count by their test.
 swift_tests=$(grep -oE 'Test run with [0-9]+ tests?' "$logs/swift" | grep -oE '[0-9]+' | awk '{ n += $1 } END { print n }')
@@ -37,6 +38,9 @@ PY
 )
 [ "$e2e_tests" -gt 0 ] || failed=1
 echo
+# The names again, where the last lines are all that is kept.
+grep -E '^.{0,4}✘ Test .* recorded an issue' "$logs/swift" | cut -c1-400
+grep -E '^(FAILED|ERROR) ' "$logs/pytest" | cut -c1-400
 echo "Swift tests:      $((swift_tests - swift_failed)) passed, $swift_failed failed"
 echo "End-to-end tests: $((e2e_tests - e2e_failed)) passed, $e2e_failed failed"
 echo "$((swift_tests + e2e_tests - swift_failed - e2e_failed)) passed, $((swift_failed + e2e_failed)) failed"

@@ -210,7 +210,7 @@ import Testing
     }
 
     @Test func prioritiesGoFirst() async throws {
-        let engine = try makeEngine(maxSequences: 1, maxLength: 1024)
+        let engine = try makeEngine(blocks: 256, maxSequences: 1, maxLength: 1024)
         // The first occupies the only place until all others wait.
         let blocker = Mailbox()
         try engine.submit(request([9], 1000), to: blocker)
@@ -269,6 +269,11 @@ import Testing
         let late = Mailbox()
         engine.submitReserved([request([1], 1)], to: late)
         #expect(try await collect(late).reason == .abort)
+    }
+
+    @Test func aPoolSmallerThanASequenceIsRefused() {
+        #expect(throws: EngineError.self) { try makeEngine(blocks: 63, blockSize: 4, maxLength: 256) }
+        #expect(throws: Never.self) { try makeEngine(blocks: 64, blockSize: 4, maxLength: 256).stop() }
     }
 
     @Test func theQueueCountsReservedSamples() async throws {

@@ -157,7 +157,11 @@ package struct Scheduler {
         }
         if reuses { (sequence.blocks, sequence.contents) = pool.takePrefix(of: sequence.tokens, root: root) }
         if sequence.cachedPromptTokens == nil { sequence.cachedPromptTokens = sequence.computed }
-        return reserve(sequence, through: sequence.computed + count)
+        guard reserve(sequence, through: sequence.computed + count) else {
+            releaseBlocks(of: sequence)
+            return false
+        }
+        return true
     }
 
     private func blocksNeeded(_ tokens: Int) -> Int { (tokens + pool.blockSize - 1) / pool.blockSize }

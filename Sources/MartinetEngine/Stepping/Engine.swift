@@ -55,11 +55,20 @@ package final class Engine: Sendable {
     ///   - maxWaiting: most sequences that may wait.
     ///   - endTokens: tokens that end a generation.
     ///   - seed: where the seeds of requests without one come from.
+    /// - Throws: ``EngineError`` where the pool is smaller than the longest sequence, and what `makeRunner` throws.
     package init(
         maxSequences: Int, maxWaiting: Int, endTokens: Set<Int32>, seed: UInt64, reusesPrefixes: Bool = true,
         makeRunner: sending () throws -> any ModelRunner
     ) throws {
         let runner = try makeRunner()
+        // Else a sequence could grow past the pool and be put back for ever.
+        let slots = runner.limits.blockCount * runner.limits.blockSize
+        guard runner.limits.maxModelLength <= slots else {
+            throw EngineError(
+                .invalidParameter,
+                "Sequences of \(runner.limits.maxModelLength) tokens do not fit a KV pool of \(slots). Lower "
+                    + "max_model_len or give the KV cache more memory.", parameter: "max_model_len")
+        }
         seeds = CounterRandom(seed: seed)
         limits = Limits(
             maxModelLength: runner.limits.maxModelLength, maxWaiting: maxWaiting,
