@@ -9,7 +9,9 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
 #define W 8
-#define TOKEN_STEP 4
+#define PANELS 2
+#define TOKENS 2
+#define MORE_PANELS 2
 #define DOT(acc, w, x, wide) dot_bytes(acc, (__m256i)(w), (__m256i)(x), wide)
 #define TABLE mk_table_avx2
 #define TABLE_ISA MK_ISA_AVX2
@@ -30,7 +32,7 @@ INLINE vi dot_bytes(vi acc, __m256i w, __m256i x, bool wide) {
 #include "elementwise.h"
 #include "attention.h"
 #include "matmul_float.h"
-#include "unpack.h"
+#include "panels.h"
 #include "matmul.h"
 #include "table.h"
 

@@ -10,7 +10,9 @@
                              apply_to = function)
 
 #define W 16
-#define TOKEN_STEP 4
+#define PANELS 2
+#define TOKENS 4
+#define MORE_PANELS 4
 #define DOT(acc, w, x, wide) dot_bytes(acc, (__m512i)(w), (__m512i)(x), wide)
 #define TABLE mk_table_avx512
 #define TABLE_ISA MK_ISA_AVX512
@@ -31,7 +33,7 @@ INLINE vi dot_bytes(vi acc, __m512i w, __m512i x, bool wide) {
 #include "elementwise.h"
 #include "attention.h"
 #include "matmul_float.h"
-#include "unpack.h"
+#include "panels.h"
 #include "matmul.h"
 #include "table.h"
 

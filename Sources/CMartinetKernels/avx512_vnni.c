@@ -10,7 +10,9 @@
                              apply_to = function)
 
 #define W 16
-#define TOKEN_STEP 6
+#define PANELS 2
+#define TOKENS 4
+#define MORE_PANELS 4
 #define DOT(acc, w, x, wide) ((void)(wide), (vi)_mm512_dpbusd_epi32((__m512i)(acc), (__m512i)(w), (__m512i)(x)))
 #define TABLE mk_table_avx512_vnni
 #define TABLE_ISA MK_ISA_AVX512_VNNI
@@ -20,7 +22,7 @@
 #include "elementwise.h"
 #include "attention.h"
 #include "matmul_float.h"
-#include "unpack.h"
+#include "panels.h"
 #include "matmul.h"
 #include "table.h"
 

@@ -139,8 +139,8 @@ static void pack_activations(int32_t weight_type, const float *x, void *packed, 
         return;
     }
     int8_t *q = packed;
-    float *d = (float *)((char *)packed + n);
-    char *s = (char *)packed + n + n / 32 * 4;
+    float *d = (float *)((char *)packed + 2 * n);
+    char *s = (char *)packed + 2 * n + n / 32 * 4;
     typedef int8_t vq __attribute__((ext_vector_type(W)));
     for (size_t b = 0; b < n / 32; b++) {
         vf v[32 / W], largest_lanes = (vf)0;
@@ -151,28 +151,32 @@ static void pack_activations(int32_t weight_type, const float *x, void *packed, 
             bad |= bits_of(a) >= 0x7f800000;
             largest_lanes = choose(a > largest_lanes, a, largest_lanes);
         }
-        float largest = max_lanes(largest_lanes);
+        float largest = max_of_numbers(largest_lanes);
         bool finite = !__builtin_reduce_or(bad);
         // Too small for a reciprocal that is finite, or nothing there: zeros.
-        float inverse = finite && largest >= 1e-30f ? 127.0f / largest : 0;
-        d[b] = !finite ? NAN : inverse == 0 ? 0 : largest / 127.0f;
-        int32_t sums[2] = {0, 0};
+        float inverse = finite && largest >= 1e-30f ? MK_LARGEST_ACTIVATION / largest : 0;
+        d[b] = !finite ? NAN : inverse == 0 ? 0 : largest / MK_LARGEST_ACTIVATION;
+        vi sums[2] = {0, 0};
         for (int k = 0; k < 32 / W; k++) {
             // Adding 1.5·2²³ rounds to the nearest even integer, and leaves it in the low bits.
             vi rounded = inverse == 0 ? (vi)0 : bits_of(v[k] * inverse + 12582912.0f) - 0x4b400000;
-            vq bytes = __builtin_convertvector(rounded, vq);
-            memcpy(q + 32 * b + k * W, &bytes, W);
-            sums[k * W / 16] += __builtin_reduce_add(rounded);
+            vi high = (rounded + 128) >> 8;
+            vq bytes = __builtin_convertvector(high, vq);
+            memcpy(q + 64 * b + k * W, &bytes, W);
+            bytes = __builtin_convertvector(rounded - (high << 8), vq);
+            memcpy(q + 64 * b + 32 + k * W, &bytes, W);
+            sums[k * W / 16] += rounded;
         }
         int parts = 32 / format->group;
         if (parts == 1) sums[0] += sums[1];
         for (int part = 0; part < parts; part++) {
             size_t g = b * (size_t)parts + (size_t)part;
+            int32_t sum = __builtin_reduce_add(sums[part]);
             if (format->offset) {
-                float term = d[b] * (float)sums[part];
+                float term = d[b] * (float)sum;
                 memcpy(s + 4 * g, &term, 4);
             } else {
-                int32_t term = -(int32_t)format->zero * sums[part];
+                int32_t term = -(int32_t)format->zero * sum;
                 memcpy(s + 4 * g, &term, 4);
             }
         }

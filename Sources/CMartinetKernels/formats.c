@@ -46,14 +46,14 @@ uint16_t mk_f32_to_f16(float f) {
 }
 
 const mk_format *mk_format_of(int32_t type) {
-    static const mk_format plain32 = {1, 4, 0, 0, false}, plain16 = {1, 2, 0, 0, false};
-    static const mk_format q4_0 = {32, 18, 32, 8, false}, q4_1 = {32, 20, 32, 0, true};
-    static const mk_format q5_0 = {32, 22, 32, 16, false}, q5_1 = {32, 24, 32, 0, true};
-    static const mk_format q8_0 = {32, 34, 32, 128, false};
-    static const mk_format q2_k = {256, 84, 16, 0, true}, q3_k = {256, 110, 16, 4, false};
-    static const mk_format q4_k = {256, 144, 32, 0, true}, q5_k = {256, 176, 32, 0, true};
-    static const mk_format q6_k = {256, 210, 16, 32, false};
-    static const mk_format iq4_nl = {32, 18, 32, 128, false}, iq4_xs = {256, 136, 32, 128, false};
+    static const mk_format plain32 = {1, 4, 0, 0, 0, false, false}, plain16 = {1, 2, 0, 0, 0, false, false};
+    static const mk_format q4_0 = {32, 18, 32, 8, 4, false, false}, q4_1 = {32, 20, 32, 0, 4, true, false};
+    static const mk_format q5_0 = {32, 22, 32, 16, 5, false, false}, q5_1 = {32, 24, 32, 0, 5, true, false};
+    static const mk_format q8_0 = {32, 34, 32, 128, 8, false, false};
+    static const mk_format q2_k = {256, 84, 16, 0, 4, true, false}, q3_k = {256, 110, 16, 4, 4, false, false};
+    static const mk_format q4_k = {256, 144, 32, 0, 4, true, false}, q5_k = {256, 176, 32, 0, 5, true, false};
+    static const mk_format q6_k = {256, 210, 16, 32, 6, false, false};
+    static const mk_format iq4_nl = {32, 18, 32, 128, 4, false, true}, iq4_xs = {256, 136, 32, 128, 4, false, true};
     switch (type) {
     case MK_F32: return &plain32;
     case MK_F16:
@@ -76,8 +76,7 @@ const mk_format *mk_format_of(int32_t type) {
 
 static float half_at(const uint8_t *p) { return mk_f16_to_f32((uint16_t)(p[0] | p[1] << 8)); }
 
-// The IQ4 code book, 128 added.
-static const uint8_t iq4_values[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
+const uint8_t mk_code_book[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
 
 static void nibbles(const uint8_t *in, uint8_t *q) {
     for (int j = 0; j < 16; j++) {
@@ -91,19 +90,11 @@ static void fifth_bits(const uint8_t *in, uint8_t *q) {
     for (int j = 0; j < 32; j++) q[j] |= (uint8_t)((bits >> j & 1) << 4);
 }
 
-static void code_book(uint8_t *q) {
-    for (int j = 0; j < 32; j++) q[j] = iq4_values[q[j]];
-}
 
 // Blocks of 32 elements with one scale.
-static void unpack_32(int32_t type, const uint8_t *b, uint8_t *q, float *d, float *m) {
-    *d = half_at(b);
+static void quants_32(int32_t type, const uint8_t *b, uint8_t *q) {
     switch (type) {
-    case MK_Q4_0:
-        nibbles(b + 2, q);
-        break;
     case MK_Q4_1:
-        *m = half_at(b + 2);
         nibbles(b + 4, q);
         break;
     case MK_Q5_0:
@@ -111,93 +102,104 @@ static void unpack_32(int32_t type, const uint8_t *b, uint8_t *q, float *d, floa
         fifth_bits(b + 2, q);
         break;
     case MK_Q5_1:
-        *m = half_at(b + 2);
         nibbles(b + 8, q);
         fifth_bits(b + 4, q);
         break;
     case MK_Q8_0:
         for (int j = 0; j < 32; j++) q[j] = b[2 + j] ^ 0x80;
         break;
-    default:  // MK_IQ4_NL
+    default:  // MK_Q4_0, MK_IQ4_NL
         nibbles(b + 2, q);
-        code_book(q);
         break;
     }
 }
 
 // Eight 6-bit scales and minima in 12 bytes, shared by Q4_K and Q5_K.
-static void scales_and_minima(const uint8_t *b, float *d, float *m) {
-    float scale = half_at(b), minimum = half_at(b + 2);
-    const uint8_t *s = b + 4;
+static void scales_and_minima(const uint8_t *s, int8_t *scale, int8_t *minimum) {
     for (int j = 0; j < 8; j++) {
-        int sc = j < 4 ? s[j] & 63 : (s[j + 4] & 15) | s[j - 4] >> 6 << 4;
-        int mn = j < 4 ? s[j + 4] & 63 : s[j + 4] >> 4 | s[j] >> 6 << 4;
-        d[j] = scale * (float)sc;
-        m[j] = -(minimum * (float)mn);
+        scale[j] = (int8_t)(j < 4 ? s[j] & 63 : (s[j + 4] & 15) | s[j - 4] >> 6 << 4);
+        minimum[j] = (int8_t)(j < 4 ? s[j + 4] & 63 : s[j + 4] >> 4 | s[j] >> 6 << 4);
     }
 }
 
-static void unpack_q2_k(const uint8_t *b, uint8_t *q, float *d, float *m) {
-    float scale = half_at(b + 80), minimum = half_at(b + 82);
-    for (int g = 0; g < 16; g++) {
-        d[g] = scale * (float)(b[g] & 15);
-        m[g] = -(minimum * (float)(b[g] >> 4));
+static uint16_t half_bits(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+
+mk_scales mk_scales_of(int32_t type, const uint8_t *b) {
+    mk_scales s = {0, 0, {1}, {1}};
+    switch (type) {
+    case MK_Q2_K:
+        s.d = half_bits(b + 80);
+        s.m = half_bits(b + 82);
+        for (int g = 0; g < 16; g++) {
+            s.scale[g] = b[g] & 15;
+            s.minimum[g] = (int8_t)(b[g] >> 4);
+        }
+        break;
+    case MK_Q3_K:
+        s.d = half_bits(b + 108);
+        for (int g = 0; g < 16; g++) {
+            int low = g < 8 ? b[96 + g] & 15 : b[96 + g - 8] >> 4;
+            int high = b[96 + 8 + g % 4] >> (g / 4 * 2) & 3;
+            s.scale[g] = (int8_t)((low | high << 4) - 32);
+        }
+        break;
+    case MK_Q4_K:
+    case MK_Q5_K:
+        s.d = half_bits(b);
+        s.m = half_bits(b + 2);
+        scales_and_minima(b + 4, s.scale, s.minimum);
+        break;
+    case MK_Q6_K:
+        s.d = half_bits(b + 208);
+        memcpy(s.scale, b + 192, 16);
+        break;
+    case MK_IQ4_XS:
+        s.d = half_bits(b);
+        for (int g = 0; g < 8; g++) {
+            int high = (b[2] | b[3] << 8) >> (2 * g) & 3;
+            s.scale[g] = (int8_t)(((b[4 + g / 2] >> (g % 2 * 4) & 15) | high << 4) - 32);
+        }
+        break;
+    case MK_Q4_1:
+    case MK_Q5_1:
+        s.m = half_bits(b + 2);
+        s.d = half_bits(b);
+        break;
+    default: s.d = half_bits(b); break;
     }
-    const uint8_t *qs = b + 16;
-    for (int e = 0; e < 256; e++) q[e] = qs[e / 128 * 32 + e % 32] >> (e / 32 % 4 * 2) & 3;
+    return s;
 }
 
-static void unpack_q3_k(const uint8_t *b, uint8_t *q, float *d) {
-    float scale = half_at(b + 108);
-    const uint8_t *s = b + 96;
-    for (int g = 0; g < 16; g++) {
-        int low = g < 8 ? s[g] & 15 : s[g - 8] >> 4;
-        int high = s[8 + g % 4] >> (g / 4 * 2) & 3;
-        d[g] = scale * (float)((low | high << 4) - 32);
-    }
-    const uint8_t *mask = b, *qs = b + 32;
+// Two bits of each element, the same bits of 32 elements after one another.
+static int two_bits(const uint8_t *q, int e) { return q[e / 128 * 32 + e % 32] >> (e / 32 % 4 * 2) & 3; }
+
+// Four bits of each element, low halves of 32 bytes before the high ones.
+static int four_bits(const uint8_t *q, int e) { return q[e / 64 * 32 + e % 32] >> (e / 32 % 2 * 4) & 15; }
+
+static void quants_256(int32_t type, const uint8_t *b, uint8_t *q) {
     for (int e = 0; e < 256; e++) {
-        int low = qs[e / 128 * 32 + e % 32] >> (e / 32 % 4 * 2) & 3;
-        q[e] = (uint8_t)(low | (mask[e % 32] >> (e / 32) & 1) << 2);
-    }
-}
-
-static void unpack_q4_k(const uint8_t *b, uint8_t *q, float *d, float *m) {
-    scales_and_minima(b, d, m);
-    const uint8_t *qs = b + 16;
-    for (int e = 0; e < 256; e++) q[e] = qs[e / 64 * 32 + e % 32] >> (e / 32 % 2 * 4) & 15;
-}
-
-static void unpack_q5_k(const uint8_t *b, uint8_t *q, float *d, float *m) {
-    scales_and_minima(b, d, m);
-    const uint8_t *high = b + 16, *qs = b + 48;
-    for (int e = 0; e < 256; e++) {
-        int low = qs[e / 64 * 32 + e % 32] >> (e / 32 % 2 * 4) & 15;
-        q[e] = (uint8_t)(low | (high[e % 32] >> (e / 32) & 1) << 4);
-    }
-}
-
-static void unpack_q6_k(const uint8_t *b, uint8_t *q, float *d) {
-    float scale = half_at(b + 208);
-    for (int g = 0; g < 16; g++) d[g] = scale * (float)(int8_t)b[192 + g];
-    for (int half = 0; half < 2; half++) {
-        const uint8_t *low = b + 64 * half, *high = b + 128 + 32 * half;
-        for (int e = 0; e < 128; e++) {
-            int lo = low[e % 64] >> (e / 64 * 4) & 15;
-            int hi = high[e % 32] >> (e / 32 * 2) & 3;
-            q[128 * half + e] = (uint8_t)(lo | hi << 4);
+        switch (type) {
+        case MK_Q2_K: q[e] = (uint8_t)two_bits(b + 16, e); break;
+        case MK_Q3_K: q[e] = (uint8_t)(two_bits(b + 32, e) | (b[e % 32] >> (e / 32) & 1) << 2); break;
+        case MK_Q4_K: q[e] = (uint8_t)four_bits(b + 16, e); break;
+        case MK_Q5_K: q[e] = (uint8_t)(four_bits(b + 48, e) | (b[16 + e % 32] >> (e / 32) & 1) << 4); break;
+        case MK_Q6_K: {
+            const uint8_t *low = b + e / 128 * 64, *high = b + 128 + e / 128 * 32;
+            q[e] = (uint8_t)((low[e % 64] >> (e % 128 / 64 * 4) & 15) | (high[e % 32] >> (e % 128 / 32 * 2) & 3) << 4);
+            break;
+        }
+        default:  // MK_IQ4_XS
+            q[e] = b[8 + e / 32 * 16 + e % 16] >> (e % 32 / 16 * 4) & 15;
+            break;
         }
     }
 }
 
-static void unpack_iq4_xs(const uint8_t *b, uint8_t *q, float *d) {
-    float scale = half_at(b);
-    int high = b[2] | b[3] << 8;
-    for (int g = 0; g < 8; g++) {
-        int s = (b[4 + g / 2] >> (g % 2 * 4) & 15) | (high >> (2 * g) & 3) << 4;
-        d[g] = scale * (float)(s - 32);
-        nibbles(b + 8 + 16 * g, q + 32 * g);
-        code_book(q + 32 * g);
+void mk_quants_of(int32_t type, const uint8_t *block, uint8_t *q) {
+    if (mk_format_of(type)->block == 32) {
+        quants_32(type, block, q);
+    } else {
+        quants_256(type, block, q);
     }
 }
 
@@ -207,14 +209,13 @@ void mk_unpack(int32_t type, const void *row, size_t first, size_t count, uint8_
     size_t per = format->block / 32, groups = format->block / format->group;
     const uint8_t *b = (const uint8_t *)row + first / per * format->block_bytes;
     for (size_t i = 0; i < count / per; i++) {
-        switch (type) {
-        case MK_Q2_K: unpack_q2_k(b, q, d, m); break;
-        case MK_Q3_K: unpack_q3_k(b, q, d); break;
-        case MK_Q4_K: unpack_q4_k(b, q, d, m); break;
-        case MK_Q5_K: unpack_q5_k(b, q, d, m); break;
-        case MK_Q6_K: unpack_q6_k(b, q, d); break;
-        case MK_IQ4_XS: unpack_iq4_xs(b, q, d); break;
-        default: unpack_32(type, b, q, d, m); break;
+        mk_quants_of(type, b, q);
+        for (int j = 0; format->code && j < format->block; j++) q[j] = mk_code_book[q[j]];
+        mk_scales s = mk_scales_of(type, b);
+        float scale = mk_f16_to_f32(s.d), minimum = mk_f16_to_f32(s.m);
+        for (size_t g = 0; g < groups; g++) {
+            d[g] = scale * (float)s.scale[g];
+            m[g] = per == 1 ? minimum : -(minimum * (float)s.minimum[g]);
         }
         b += format->block_bytes;
         q += format->block;
@@ -271,5 +272,5 @@ size_t mk_activation_bytes(int32_t weight_type, size_t n) {
     const mk_format *format = mk_format_of(weight_type);
     if (!format) return 0;
     if (!format->group) return mk_round_up(4 * n, 64);
-    return mk_round_up(n + n / 32 * 4 + n / format->group * 4, 64);
+    return mk_round_up(2 * n + n / 32 * 4 + n / format->group * 4, 64);
 }

@@ -13,8 +13,25 @@ typedef struct {
     uint16_t block_bytes;
     uint8_t group;        // elements that share a scale: 16 or 32; 0 for the plain types
     uint8_t zero;         // the zero point of q
+    uint8_t bits;         // bits that panels spend on q, or on the index of its code
     bool offset;          // whether groups carry an offset m
+    bool code;            // whether q is an entry of mk_code_book
 } mk_format;
+
+// The IQ4 code book, 128 added.
+extern const uint8_t mk_code_book[16];
+
+// The scales of one block as the file has them: halves, and for blocks of 256 a factor for each group. A group's d is
+// `d * scale`, its m is `m`, or `-(m * minimum)` in blocks of 256.
+typedef struct {
+    uint16_t d, m;
+    int8_t scale[16], minimum[16];
+} mk_scales;
+
+mk_scales mk_scales_of(int32_t type, const uint8_t *block);
+
+// The quantised elements of one block, code book indices for the types that have one.
+void mk_quants_of(int32_t type, const uint8_t *block, uint8_t *q);
 
 // The description of a type, or NULL where it is not known.
 const mk_format *mk_format_of(int32_t type);
@@ -26,17 +43,20 @@ void mk_unpack(int32_t type, const void *row, size_t first, size_t count, uint8_
 // Elements [first, first + count) of a row as floats; both are multiples of the type's block, or of 32.
 void mk_dequantize_part(int32_t type, const void *row, size_t first, size_t count, float *out);
 
-// A packed activation row: n signed bytes, then a scale per 32 elements, then a term per group of the weights' format.
-// The term is the integer -zero * Σq for formats with a zero point, the float scale * Σq for those with an offset.
+// A packed activation row: integers of 16 bits as two planes of signed bytes, `256 * high + low`, 32 high bytes before
+// the 32 low ones; then a scale per 32 elements, then a term per group of the weights' format. The term is the integer
+// -zero * Σa for formats with a zero point, the float scale * Σa for those with an offset.
 typedef struct {
     const int8_t *q;
     const float *d;
     const float *s;
 } mk_packed;
 
+enum { MK_LARGEST_ACTIVATION = 32512 };  // 127 * 256: the high byte of what rounds up from below stays in range
+
 static inline mk_packed mk_packed_at(const void *packed, size_t packed_bytes, size_t t, size_t n) {
     const char *base = (const char *)packed + packed_bytes * t;
-    mk_packed p = {(const int8_t *)base, (const float *)(base + n), (const float *)(base + n + n / 32 * 4)};
+    mk_packed p = {(const int8_t *)base, (const float *)(base + 2 * n), (const float *)(base + 2 * n + n / 32 * 4)};
     return p;
 }
 

@@ -17,8 +17,8 @@ static void pack_activations(int32_t weight_type, const float *x, void *packed, 
         return;
     }
     int8_t *q = packed;
-    float *d = (float *)((char *)packed + n);
-    char *s = (char *)packed + n + n / 32 * 4;
+    float *d = (float *)((char *)packed + 2 * n);
+    char *s = (char *)packed + 2 * n + n / 32 * 4;
     size_t g = 0;
     for (size_t b = 0; b < n / 32; b++) {
         float largest = 0;
@@ -29,12 +29,18 @@ static void pack_activations(int32_t weight_type, const float *x, void *packed, 
             if (a > largest) largest = a;
         }
         // Too small for a reciprocal that is finite, or nothing there: zeros.
-        float inverse = finite && largest >= 1e-30f ? 127.0f / largest : 0;
-        d[b] = !finite ? NAN : inverse == 0 ? 0 : largest / 127.0f;
-        for (int j = 0; j < 32; j++) q[32 * b + j] = inverse == 0 ? 0 : (int8_t)rintf(x[32 * b + j] * inverse);
+        float inverse = finite && largest >= 1e-30f ? MK_LARGEST_ACTIVATION / largest : 0;
+        d[b] = !finite ? NAN : inverse == 0 ? 0 : largest / MK_LARGEST_ACTIVATION;
+        int32_t a[32];
+        for (int j = 0; j < 32; j++) {
+            a[j] = inverse == 0 ? 0 : (int32_t)rintf(x[32 * b + j] * inverse);
+            int32_t high = (a[j] + 128) >> 8;
+            q[64 * b + j] = (int8_t)high;
+            q[64 * b + 32 + j] = (int8_t)(a[j] - high * 256);
+        }
         for (int part = 0; part < 32; part += format->group, g++) {
             int32_t sum = 0;
-            for (int j = 0; j < format->group; j++) sum += q[32 * b + part + j];
+            for (int j = 0; j < format->group; j++) sum += a[part + j];
             if (format->offset) {
                 float term = d[b] * (float)sum;
                 memcpy(s + 4 * g, &term, 4);
@@ -102,7 +108,8 @@ static void matmul(int32_t type, const void *weights, size_t row_bytes, size_t r
                         size_t column = c + g * group;
                         int32_t sum = 0;
                         if (!format->offset) memcpy(&sum, x.s + column / group, 4);
-                        for (int j = 0; j < group; j++) sum += q[g * group + j] * x.q[column + j];
+                        const int8_t *high = x.q + column / 32 * 64 + column % 32;
+                        for (int j = 0; j < group; j++) sum += q[g * group + j] * (high[j] * 256 + high[j + 32]);
                         dot[t] += d[g] * x.d[column / 32] * (float)sum;
                         if (format->offset) dot[t] += m[g] * x.s[column / group];
                     }
@@ -111,6 +118,17 @@ static void matmul(int32_t type, const void *weights, size_t row_bytes, size_t r
             for (size_t t = 0; t < count; t++) finish(dot[t], r, bias, accumulate, out + (t0 + t) * out_stride + r);
         }
     }
+}
+
+// A panel is one row as the file has it.
+static size_t panel_bytes(int32_t type, size_t columns) {
+    const mk_format *format = mk_format_of(type);
+    return format && format->group ? columns / format->block * format->block_bytes : 0;
+}
+
+static void make_panel(int32_t type, const void *weights, size_t row_bytes, size_t rows, size_t columns, void *panel) {
+    (void)row_bytes;
+    if (rows) memcpy(panel, weights, panel_bytes(type, columns));
 }
 
 static void rms_norm(const float *x, const float *weight, float epsilon, float *out, size_t n) {
@@ -229,6 +247,9 @@ const mk_kernels mk_table_scalar = {
     .isa = MK_ISA_SCALAR,
     .activation_bytes = mk_activation_bytes,
     .pack_activations = pack_activations,
+    .panel_rows = 1,
+    .panel_bytes = panel_bytes,
+    .make_panel = make_panel,
     .matmul = matmul,
     .matmul_exact = matmul_exact,
     .rms_norm = rms_norm,

@@ -1,3 +1,5 @@
+public import MartinetTensors
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -62,4 +64,18 @@ public final class MappedFile: @unchecked Sendable {
 
     /// Bytes in the file.
     public var count: Int { bytes.count }
+}
+
+extension MappedFile: PageReleasing {
+    public func releasePages(_ range: UnsafeRawBufferPointer) {
+        guard let base = bytes.baseAddress, let first = range.baseAddress, first >= base,
+            first + range.count <= base + bytes.count
+        else { return }
+        let page = sysconf(Int32(_SC_PAGESIZE))
+        let start = (Int(bitPattern: first) + page - 1) / page * page
+        let end = Int(bitPattern: first + range.count) / page * page
+        guard start < end, let address = UnsafeMutableRawPointer(bitPattern: start) else { return }
+        // A read-only private mapping of a file: what is dropped is read from the file again.
+        _ = madvise(address, end - start, Int32(MADV_DONTNEED))
+    }
 }

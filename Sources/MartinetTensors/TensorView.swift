@@ -36,6 +36,12 @@ public struct TensorView: @unchecked Sendable {
         self.owner = owner
     }
 
+    /// Lets the system take back the memory of a tensor that will hardly be read again, where it can be read anew from a
+    /// file; the bytes stay readable.
+    public func releasePages() {
+        (owner as? any PageReleasing)?.releasePages(UnsafeRawBufferPointer(start: bytes, count: byteCount))
+    }
+
     /// Elements in a row: the innermost dimension.
     public var columns: Int { shape[shape.count - 1] }
     /// The product of all other dimensions.
@@ -47,4 +53,10 @@ public struct TensorView: @unchecked Sendable {
         precondition(index >= 0 && index < rows, "row \(index) of a tensor with \(rows) rows")
         return bytes + index * rowBytes
     }
+}
+
+/// An owner of memory that the system can drop and read again, such as a mapped file.
+public protocol PageReleasing: AnyObject, Sendable {
+    /// Drops the pages that lie wholly in `bytes`, which the owner holds.
+    func releasePages(_ bytes: UnsafeRawBufferPointer)
 }

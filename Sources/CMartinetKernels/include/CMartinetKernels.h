@@ -61,9 +61,18 @@ typedef struct {
     size_t (*activation_bytes)(int32_t weight_type, size_t n);
     void (*pack_activations)(int32_t weight_type, const float *x, void *packed, size_t n);
 
+    // Weights. Products read quantised weights as panels: `panel_rows` rows at a time, rearranged for this table. A
+    // panel takes panel_bytes(type, columns); 0 means that the type's rows are read as the file has them.
+    // make_panel takes 1...panel_rows rows; what it puts in place of missing ones is never stored.
+    size_t panel_rows;
+    size_t (*panel_bytes)(int32_t weight_type, size_t columns);
+    void (*make_panel)(int32_t weight_type, const void *weights, size_t row_bytes, size_t rows, size_t columns,
+                       void *panel);
+
     // out[t * out_stride + r] = (accumulate ? out : 0) + (bias ? bias[r] : 0) + weights[r] · activations[t]
-    // for r in row_begin..<row_end, t in 0..<tokens. `weights` points at row 0; rows are `row_bytes` apart.
-    void (*matmul)(int32_t weight_type, const void *weights, size_t row_bytes, size_t row_begin, size_t row_end,
+    // for r in row_begin..<row_end, t in 0..<tokens. `weights` points at row 0: of panels `stride` bytes apart, or,
+    // where the type has none, of rows `stride` bytes apart.
+    void (*matmul)(int32_t weight_type, const void *weights, size_t stride, size_t row_begin, size_t row_end,
                    size_t columns, const void *packed, size_t packed_bytes, size_t tokens, const float *bias,
                    bool accumulate, float *out, size_t out_stride);
 

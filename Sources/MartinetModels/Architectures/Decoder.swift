@@ -22,7 +22,7 @@ package final class Decoder<B: Backend>: ModelRunner {
 
     private let backend: B
     private let style: DecoderStyle
-    private let embedding: B.Matrix
+    private let embedding: B.Table
     private let layers: [Layer]
     private let outputNorm: B.Vector
     private let output: [Projection<B>]
@@ -61,10 +61,10 @@ package final class Decoder<B: Backend>: ModelRunner {
         selected = try backend.activation(width: hidden, rows: .logits)
         logits = try backend.logits(width: configuration.vocabularySize)
 
-        embedding = try backend.matrix(try tensor("token_embd.weight"))
+        embedding = try backend.table(try tensor("token_embd.weight"))
         outputNorm = try backend.vector(try tensor("output_norm.weight"))
-        let outputWeight =
-            configuration.tiedEmbeddings ? embedding : try backend.matrix(try tensor("output.weight"))
+        let outputName = configuration.tiedEmbeddings ? "token_embd.weight" : "output.weight"
+        let outputWeight = try backend.matrix(try tensor(outputName))
         output = [Projection(weight: outputWeight, bias: nil, accumulate: false, output: logits)]
 
         var layers: [Layer] = []

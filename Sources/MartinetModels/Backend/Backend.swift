@@ -9,6 +9,8 @@ package import MartinetTensors
 package protocol Backend: AnyObject {
     /// A weight matrix as the device holds it, `[rows, columns]`.
     associatedtype Matrix
+    /// A matrix whose rows are looked up, `[rows, columns]`.
+    associatedtype Table
     /// A vector of floats: a bias, or the weights of a normalisation.
     associatedtype Vector
     /// A matrix of floats with one row per token, or per wanted row of logits.
@@ -19,6 +21,8 @@ package protocol Backend: AnyObject {
 
     /// Takes a weight matrix in whatever type it has.
     func matrix(_ tensor: TensorView) throws(ModelError) -> Matrix
+    /// Takes a matrix for ``embed(_:scale:into:)``; the same tensor may be taken as a matrix too.
+    func table(_ tensor: TensorView) throws(ModelError) -> Table
     /// Takes a vector, converted to floats.
     func vector(_ tensor: TensorView) throws(ModelError) -> Vector
     /// Reserves an activation.
@@ -31,7 +35,7 @@ package protocol Backend: AnyObject {
     /// - Throws: ``ModelError`` where the system has no memory for the step's block tables.
     func begin(_ batch: ForwardBatch) throws(ModelError)
     /// Looks up the step's tokens, times `scale`.
-    func embed(_ table: Matrix, scale: Float, into output: Activation)
+    func embed(_ table: Table, scale: Float, into output: Activation)
     /// RMS normalisation of `groups` equal parts of each row; the output may be the input.
     func normalize(
         _ input: Activation, weight: Vector, epsilon: Float, groups: Int, into output: Activation)

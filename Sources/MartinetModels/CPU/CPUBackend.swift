@@ -5,7 +5,8 @@ package import MartinetTensors
 ///
 /// One thread at a time uses it, as ``ModelRunner`` says.
 package final class CPUBackend: Backend {
-    package typealias Matrix = TensorView
+    package typealias Matrix = CPUMatrix
+    package typealias Table = TensorView
     package typealias Vector = CPUVector
     package typealias Activation = CPUActivation
 
@@ -22,7 +23,6 @@ package final class CPUBackend: Backend {
     private var buffers: [AlignedBuffer<Float>] = []
     private var weightBytes = 0
     private var scratchBytes = 0
-    private var seenWeights: Set<UnsafeRawPointer> = []
 
     /// Rows of the step that runs.
     private var tokenCount = 0
@@ -37,8 +37,7 @@ package final class CPUBackend: Backend {
     private let cosines, sines: AlignedBuffer<Float>
     /// The packed form of a projection's input; grown while the model is built.
     private var packed: AlignedBuffer<UInt8>
-    /// For each piece of a product, `[2 * tokenTile][rowTile]`.
-    private let partials: AlignedBuffer<Float>
+    private let panels = PanelStore()
 
     /// Reserves the pool; activations follow as the model asks for them.
     ///
@@ -76,7 +75,6 @@ package final class CPUBackend: Backend {
         sines = try reserve(ropes.count * limits.maxBatchedTokens * rotarySize / 2)
         packed = try reserve(64)
         blockTables = try reserve(1 << 14)
-        partials = try reserve(Self.piecesPerThread * team.threadCount * 2 * Self.tokenTile * Self.rowTile)
         scratchBytes = bytes
     }
 
@@ -84,21 +82,27 @@ package final class CPUBackend: Backend {
         RunnerMemory(weights: weightBytes, keyValueCache: cache.byteCount, scratch: scratchBytes)
     }
 
-    package func matrix(_ tensor: TensorView) throws(ModelError) -> TensorView {
-        if seenWeights.insert(tensor.bytes).inserted { weightBytes += tensor.byteCount }
-        if !exact {
+    package func matrix(_ tensor: TensorView) throws(ModelError) -> CPUMatrix {
+        let matrix: CPUMatrix
+        if exact {
+            matrix = CPUMatrix(
+                type: Int32(tensor.type.rawValue), rows: tensor.rows, columns: tensor.columns, base: tensor.bytes,
+                stride: tensor.rowBytes, tensor: tensor)
+        } else {
             // Projections pack at most a step's tokens of this matrix's columns.
             let row = packedRowBytes(Int32(tensor.type.rawValue), tensor.columns)
-            let rows =
-                planes(Int32(tensor.type.rawValue), tensor.columns)
-                * max(limits.maxBatchedTokens, limits.maxLogitRows)
+            let rows = max(limits.maxBatchedTokens, limits.maxLogitRows)
             if row * rows > packed.byteCount {
                 scratchBytes += row * rows - packed.byteCount
                 packed = try AlignedBuffer.reserve(row * rows)
             }
+            matrix = try panels.matrix(tensor, kernels: kernels, team: team)
         }
-        return tensor
+        weightBytes += tensor.byteCount
+        return matrix
     }
+
+    package func table(_ tensor: TensorView) -> TensorView { tensor }
 
     package func vector(_ tensor: TensorView) throws(ModelError) -> CPUVector {
         let count = tensor.rows * tensor.columns
@@ -155,16 +159,9 @@ package final class CPUBackend: Backend {
 
     var packedBase: UnsafeMutableRawPointer { UnsafeMutableRawPointer(packed.pointer) }
 
-    /// Rows and tokens of a product that are computed at a time: their sums stay in the cache.
-    static let rowTile = 64
-    static let tokenTile = 64
     static let piecesPerThread = 4
     /// Most pieces that a product is split into.
     var pieceLimit: Int { team.threadCount == 1 ? 1 : Self.piecesPerThread * team.threadCount }
-
-    func partial(_ piece: Int) -> UnsafeMutablePointer<Float> {
-        partials.pointer + piece * 2 * Self.tokenTile * Self.rowTile
-    }
 
     // MARK: The step
 

@@ -85,10 +85,24 @@ public struct KernelBenchmark: Sendable {
         throws(AllocationError) -> Measurement
     {
         let rowBytes = type.byteCount(elements: columns) ?? 0
-        let rows = weights.count / max(1, rowBytes)
+        let rows = weights.count / max(1, rowBytes) / 32 * 32
         let code = Int32(type.rawValue)
         let kernels = mk_kernels_best().pointee
         let stride = kernels.activation_bytes(code, columns)
+        let height = kernels.panel_rows
+        var base = UnsafeRawPointer(weights.pointer)
+        var weightStride = kernels.panel_bytes(code, columns)
+        let panels = try AlignedBuffer<UInt8>(count: rows / height * weightStride)
+        if weightStride > 0 {
+            for panel in 0..<rows / height {
+                kernels.make_panel(
+                    code, weights.pointer + panel * height * rowBytes, rowBytes, height, columns,
+                    panels.pointer + panel * weightStride)
+            }
+            base = UnsafeRawPointer(panels.pointer)
+        } else {
+            weightStride = rowBytes
+        }
         let activations = try AlignedBuffer<Float>(count: columns)
         for index in 0..<columns { activations.pointer[index] = Float(index % 17) - 8 }
         let packed = try AlignedBuffer<UInt8>(count: stride * tokens)
@@ -102,7 +116,7 @@ public struct KernelBenchmark: Sendable {
             let piece = max(32, (rows / (team.threadCount * 4) + 31) / 32 * 32)
             team.run(tasks: (rows + piece - 1) / piece) { task in
                 kernels.matmul(
-                    code, weights.pointer, rowBytes, task * piece, min(rows, (task + 1) * piece), self.columns,
+                    code, base, weightStride, task * piece, min(rows, (task + 1) * piece), self.columns,
                     packed.pointer, stride, tokens, nil, false, out.pointer, rows)
             }
         }

@@ -65,6 +65,12 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
         UnsafeMutableBufferPointer(start: pointer, count: count)
     }
 
+    /// Asks the system for huge pages, which it may refuse: large memory that is read through and through needs fewer
+    /// address translations then.
+    public func adviseHugePages() {
+        _ = madvise(pointer, mapped, Int32(MADV_HUGEPAGE))
+    }
+
     /// Sets every byte to zero.
     public func zero() {
         memset(pointer, 0, byteCount)

@@ -102,10 +102,26 @@ extension mk_kernels {
         let tokens = tokens ?? 0..<packed.bytes.count / packed.stride
         var out = adding ?? [Float](repeating: .nan, count: tokens.count * weights.rows)
         let bytes = Array(packed.bytes[tokens.lowerBound * packed.stride..<tokens.upperBound * packed.stride])
+        let (matrix, stride) = panels(of: weights)
         matmul(
-            weights.code, weights.bytes, weights.rowBytes, range.lowerBound, range.upperBound, weights.columns, bytes,
+            weights.code, matrix, stride, range.lowerBound, range.upperBound, weights.columns, bytes,
             packed.stride, tokens.count, bias, adding != nil, &out, weights.rows)
         return out
+    }
+
+    /// The weights as `matmul` reads them, and the bytes from one panel or row to the next.
+    func panels(of weights: TestWeights) -> (bytes: [UInt8], stride: Int) {
+        let stride = panel_bytes(weights.code, weights.columns)
+        guard stride > 0 else { return (weights.bytes, weights.rowBytes) }
+        var result: [UInt8] = []
+        for row in Swift.stride(from: 0, to: weights.rows, by: panel_rows) {
+            var panel = [UInt8](repeating: 0xee, count: stride)
+            let rows = min(panel_rows, weights.rows - row)
+            let bytes = Array(weights.bytes[row * weights.rowBytes..<(row + rows) * weights.rowBytes])
+            make_panel(weights.code, bytes, weights.rowBytes, rows, weights.columns, &panel)
+            result += panel
+        }
+        return (result, stride)
     }
 
     func exactProduct(_ weights: TestWeights, _ x: [Float], rows: Range<Int>? = nil, tokens: Range<Int>? = nil)
