@@ -67,6 +67,7 @@ public final class MappedFile: @unchecked Sendable {
 }
 
 extension MappedFile: PageReleasing {
+    /// Drops the pages that lie wholly in `range`; they are read from the file again when they are touched.
     public func releasePages(_ range: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, let first = range.baseAddress, first >= base,
             first + range.count <= base + bytes.count
