@@ -24,9 +24,11 @@ extension CPUBackend {
         let rowBytes = packedRowBytes(type, input.width)
         if !exact { pack(input, type: type, rowBytes: rowBytes) }
         let rows = projections.reduce(0) { $0 + $1.weight.rows }
-        // Pieces small enough to even out the threads, large enough that handing them out costs nothing.
-        let pieceCount = max(1, min(rows / 64, pieceLimit))
-        let piece = ((rows + pieceCount - 1) / pieceCount + 15) / 16 * 16
+        // Pieces small enough to even out the threads, large enough that handing them out costs nothing, and of whole
+        // panels as kernels take them together.
+        let smallest = tokens == 1 ? 64 : 32
+        let pieceCount = max(1, min(rows / smallest, tokens == 1 ? 16 * pieceLimit : pieceLimit))
+        let piece = ((rows + pieceCount - 1) / pieceCount + smallest - 1) / smallest * smallest
         forPieces((rows + piece - 1) / piece) { index in
             var start = 0
             for projection in projections {

@@ -21,7 +21,7 @@ final class TeamState: @unchecked Sendable {
     private static let inside: UInt64 = open - 1
 
     private let job = Atomic<UInt64>(0)
-    private let next = Atomic<Int>(0)
+    private let ranges: TaskRanges
     private let sleepers = Atomic<Int>(0)
     private let callerSleeps = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
@@ -33,7 +33,8 @@ final class TeamState: @unchecked Sendable {
     /// Turns of a waiting loop before sleeping.
     private let spinLimit: Int
 
-    init(spins: Bool) {
+    init(threads: Int, spins: Bool) {
+        ranges = TaskRanges(threads: threads)
         spinLimit = spins ? Self.spinsIn(.microseconds(40)) : 0
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(wake, nil)
@@ -70,13 +71,13 @@ final class TeamState: @unchecked Sendable {
 
     func perform(_ pointer: UnsafePointer<TeamJob>) {
         current = pointer
-        next.store(0, ordering: .relaxed)
+        ranges.deal(pointer.pointee.tasks)
         let number = (job.load(ordering: .relaxed) >> 32) &+ 1
         job.store(number << 32 | Self.open, ordering: .sequentiallyConsistent)
         if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
             locked { _ = pthread_cond_broadcast(wake) }
         }
-        takeTasks(pointer)
+        takeTasks(pointer, thread: 0)
         let closed = job.bitwiseAnd(~Self.open, ordering: .sequentiallyConsistent).newValue
         if closed & Self.inside != 0 { waitForOthers() }
     }
@@ -102,12 +103,12 @@ final class TeamState: @unchecked Sendable {
 
     // MARK: The others
 
-    func work() {
+    func work(thread: Int) {
         var seen: UInt64 = 0
         while let number = awaitJob(after: seen) {
             seen = number
             guard enter(number) else { continue }
-            if let current { takeTasks(current) }
+            if let current { takeTasks(current, thread: thread) }
             leave()
         }
     }
@@ -157,13 +158,8 @@ final class TeamState: @unchecked Sendable {
 
     /// Not inlined, so that no reference to the closure outlives the call.
     @inline(never)
-    private func takeTasks(_ pointer: UnsafePointer<TeamJob>) {
-        let tasks = pointer.pointee.tasks
-        while true {
-            let task = next.add(1, ordering: .relaxed).oldValue
-            guard task < tasks else { return }
-            pointer.pointee.body(task)
-        }
+    private func takeTasks(_ pointer: UnsafePointer<TeamJob>, thread: Int) {
+        while let task = ranges.take(thread) { pointer.pointee.body(task) }
     }
 
     private func locked(_ body: () -> Void) {

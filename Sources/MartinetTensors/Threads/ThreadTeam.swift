@@ -28,10 +28,10 @@ public final class ThreadTeam: Sendable {
     ///   team is smaller: see ``threadCount``.
     public init(threadCount: Int) {
         let wanted = max(1, threadCount)
-        let shared = TeamState(spins: wanted > 1 && wanted <= Self.availableCores)
+        let shared = TeamState(threads: wanted, spins: wanted > 1 && wanted <= Self.availableCores)
         var threads: [pthread_t] = []
-        for _ in 1..<wanted {
-            guard let thread = Self.start(shared) else { break }
+        for index in 1..<wanted {
+            guard let thread = Self.start(shared, index) else { break }
             threads.append(thread)
         }
         self.shared = shared
@@ -48,7 +48,8 @@ public final class ThreadTeam: Sendable {
     /// done. What the tasks wrote is visible to the caller.
     ///
     /// - Parameters:
-    ///   - tasks: how many; 0 or fewer does nothing. A few times the number of threads evens out unequal speeds.
+    ///   - tasks: how many, at most 2³¹; 0 or fewer does nothing. A few times the number of threads evens out unequal
+    ///     speeds. Each thread begins with a run of consecutive tasks, in order.
     ///   - body: one task; it may be called from several threads at once and must not call the team.
     public func run(tasks: Int, _ body: (_ task: Int) -> Void) {
         guard tasks > 0 else { return }
@@ -79,19 +80,20 @@ public final class ThreadTeam: Sendable {
         return min(availableCores, max(1, Int(quota.rounded(.up))))
     }
 
-    private static func start(_ shared: TeamState) -> pthread_t? {
+    private static func start(_ shared: TeamState, _ index: Int) -> pthread_t? {
         var attributes = pthread_attr_t()
         guard pthread_attr_init(&attributes) == 0 else { return nil }
         defer { pthread_attr_destroy(&attributes) }
         // Kernels keep tiles of some tens of kilobytes on the stack.
         pthread_attr_setstacksize(&attributes, 1 << 20)
         var thread = pthread_t()
-        let context = Unmanaged.passRetained(shared)
+        let context = Unmanaged.passRetained(Member(state: shared, index: index))
         let result = pthread_create(
             &thread, &attributes,
             { context in
                 guard let context else { return nil }
-                Unmanaged<TeamState>.fromOpaque(context).takeRetainedValue().work()
+                let member = Unmanaged<Member>.fromOpaque(context).takeRetainedValue()
+                member.state.work(thread: member.index)
                 return nil
             }, context.toOpaque())
         if result != 0 {
@@ -99,5 +101,16 @@ public final class ThreadTeam: Sendable {
             return nil
         }
         return thread
+    }
+
+    /// What a thread needs to know when it starts.
+    private final class Member {
+        let state: TeamState
+        let index: Int
+
+        init(state: TeamState, index: Int) {
+            self.state = state
+            self.index = index
+        }
     }
 }
