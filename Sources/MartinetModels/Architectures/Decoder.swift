@@ -119,25 +119,25 @@ package final class Decoder<B: Backend>: ModelRunner {
         for layer in layers { run(layer) }
         if !batch.logitTokens.isEmpty {
             backend.selectLogitRows(residual, into: selected)
-            normalize(selected, outputNorm, into: selected)
-            backend.project(selected, output)
+            backend.project(selected, normalized(selected, outputNorm), output)
         }
         return backend.rows(of: logits)
     }
 
     private func run(_ layer: Layer) {
-        normalize(residual, layer.attentionNorm, into: normed)
-        backend.project(normed, layer.queryKeyValue)
+        backend.project(normed, normalized(residual, layer.attentionNorm), layer.queryKeyValue)
         if let norm = layer.queryNorm { normalize(queries, norm, groups: configuration.headCount, into: queries) }
         if let norm = layer.keyNorm { normalize(keys, norm, groups: configuration.keyValueHeadCount, into: keys) }
         backend.attend(layer.attention)
-        backend.project(attended, layer.attentionOutput)
+        backend.project(attended, .none, layer.attentionOutput)
         if let norm = layer.postAttentionNorm { addNormalized(norm) }
-        normalize(residual, layer.feedForwardNorm, into: normed)
-        backend.project(normed, layer.gateUp)
-        backend.gate(gate, up, style.gate)
-        backend.project(gate, layer.down)
+        backend.project(normed, normalized(residual, layer.feedForwardNorm), layer.gateUp)
+        backend.project(gate, .gated(up: up, style.gate), layer.down)
         if let norm = layer.postFeedForwardNorm { addNormalized(norm) }
+    }
+
+    private func normalized(_ source: B.Activation, _ weight: B.Vector) -> Preparation<B> {
+        .normalized(source, weight: weight, epsilon: configuration.normEpsilon)
     }
 
     private func normalize(

@@ -39,10 +39,8 @@ package protocol Backend: AnyObject {
     /// RMS normalisation of `groups` equal parts of each row; the output may be the input.
     func normalize(
         _ input: Activation, weight: Vector, epsilon: Float, groups: Int, into output: Activation)
-    /// Multiplies one input by several matrices.
-    func project(_ input: Activation, _ projections: [Projection<Self>])
-    /// `gate = activation(gate) * up`.
-    func gate(_ gate: Activation, _ up: Activation, _ activation: GateActivation)
+    /// Multiplies one input by several matrices, once `preparation` has filled it.
+    func project(_ input: Activation, _ preparation: Preparation<Self>, _ projections: [Projection<Self>])
     /// `output += input`.
     func add(_ input: Activation, into output: Activation)
     /// Rotates queries and keys, stores keys and values in the pool, and attends over each token's sequence.
@@ -68,7 +66,17 @@ package enum GateActivation: Sendable, Hashable {
     case gelu
 }
 
-/// One matrix of ``Backend/project(_:_:)``: `output = (accumulate ? output : 0) + bias + weight · input`.
+/// What comes before a product, row by row: with the product in one operation, rows need not leave the cache between.
+package enum Preparation<B: Backend> {
+    /// The input is ready.
+    case none
+    /// `input = rmsNorm(source) * weight`; the source may be the input.
+    case normalized(B.Activation, weight: B.Vector, epsilon: Float)
+    /// `input = activation(input) * up`.
+    case gated(up: B.Activation, GateActivation)
+}
+
+/// One matrix of ``Backend/project(_:_:_:)``: `output = (accumulate ? output : 0) + bias + weight · input`.
 package struct Projection<B: Backend> {
     package var weight: B.Matrix
     package var bias: B.Vector?

@@ -29,15 +29,6 @@ extension CPUBackend {
         }
     }
 
-    package func gate(_ gate: CPUActivation, _ up: CPUActivation, _ activation: GateActivation) {
-        forRows(of: gate, costFactor: 4) { index in
-            switch activation {
-            case .silu: self.kernels.silu_mul?(gate.row(index), up.row(index), gate.row(index), gate.width)
-            case .gelu: self.kernels.gelu_mul?(gate.row(index), up.row(index), gate.row(index), gate.width)
-            }
-        }
-    }
-
     package func add(_ input: CPUActivation, into output: CPUActivation) {
         forRows(of: input) { index in
             let (from, to) = (input.row(index), output.row(index))

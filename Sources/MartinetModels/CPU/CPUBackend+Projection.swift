@@ -5,24 +5,44 @@ import MartinetTensors
 // over the team as if they were one matrix.
 
 extension CPUBackend {
-    package func project(_ input: CPUActivation, _ projections: [Projection<CPUBackend>]) {
+    package func project(
+        _ input: CPUActivation, _ preparation: Preparation<CPUBackend>, _ projections: [Projection<CPUBackend>]
+    ) {
         let tokens = rowCount(input)
         guard tokens > 0 else { return }
+        var preparation = preparation
         var first = 0
         while first < projections.count {
             let type = projections[first].weight.type
             var end = first + 1
             while end < projections.count, projections[end].weight.type == type { end += 1 }
-            project(input, projections[first..<end], type: type, tokens: tokens)
+            let rowBytes = packedRowBytes(type, input.width)
+            forRows(of: input, costFactor: 8) { index in
+                self.prepare(input, preparation, row: index)
+                guard !self.exact else { return }
+                self.kernels.pack_activations?(
+                    type, input.row(index), self.packedBase + index * rowBytes, input.width)
+            }
+            preparation = .none
+            multiply(input, projections[first..<end], rowBytes: rowBytes, tokens: tokens)
             first = end
         }
     }
 
-    private func project(
-        _ input: CPUActivation, _ projections: ArraySlice<Projection<CPUBackend>>, type: Int32, tokens: Int
+    private func prepare(_ input: CPUActivation, _ preparation: Preparation<CPUBackend>, row index: Int) {
+        let row = input.row(index)
+        switch preparation {
+        case .none: break
+        case .normalized(let source, let weight, let epsilon):
+            kernels.rms_norm?(source.row(index), weight.base, epsilon, row, input.width)
+        case .gated(let up, .silu): kernels.silu_mul?(row, up.row(index), row, input.width)
+        case .gated(let up, .gelu): kernels.gelu_mul?(row, up.row(index), row, input.width)
+        }
+    }
+
+    private func multiply(
+        _ input: CPUActivation, _ projections: ArraySlice<Projection<CPUBackend>>, rowBytes: Int, tokens: Int
     ) {
-        let rowBytes = packedRowBytes(type, input.width)
-        if !exact { pack(input, type: type, rowBytes: rowBytes) }
         let rows = projections.reduce(0) { $0 + $1.weight.rows }
         // Pieces small enough to even out the threads, large enough that handing them out costs nothing, and of whole
         // panels as kernels take them together.
@@ -41,13 +61,6 @@ extension CPUBackend {
                 }
                 start = stop
             }
-        }
-    }
-
-    private func pack(_ input: CPUActivation, type: Int32, rowBytes: Int) {
-        let packed = packedBase
-        forRows(of: input, costFactor: 4) { index in
-            self.kernels.pack_activations?(type, input.row(index), packed + index * rowBytes, input.width)
         }
     }
 
