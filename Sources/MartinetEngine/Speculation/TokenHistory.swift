@@ -2,7 +2,7 @@
 ///
 /// Positions are chained by the hash of the few tokens in front of them, latest first, as LZ77 compressors do it. A
 /// search looks at a fixed number of positions, so that a token costs the same however long the sequence is; the memory
-/// is 8 to 12 bytes a token.
+/// is at most 16 bytes a token.
 package struct TokenHistory {
     /// An earlier place like the end of the sequence.
     package struct Match: Hashable {
@@ -62,7 +62,7 @@ package struct TokenHistory {
     /// learnt from the end itself.
     private mutating func add(_ tokens: [Int32]) {
         if tokens.count > heads.count {
-            // Half as large again would do; powers of two make the hash a shift.
+            // All are chained anew: as the size doubles, each token was chained twice on average.
             var size = 64
             while size < tokens.count { size *= 2 }
             heads = Array(repeating: 0, count: size)
