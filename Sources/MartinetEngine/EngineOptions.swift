@@ -36,6 +36,8 @@ public struct EngineOptions: Sendable, Hashable {
     public var maxWaiting = 4096
     /// Whether requests reuse the KV blocks of equal prefixes.
     public var enablePrefixCaching = true
+    /// How tokens are guessed ahead; changes no token that comes out.
+    public var speculation = Speculation.promptLookup()
     /// Forces a kernel table by its number, for tests.
     public var isa: Int32?
 
@@ -74,5 +76,6 @@ public struct EngineOptions: Sendable, Hashable {
             gpuMemoryUtilization)
         if let threads { try check((1...1024).contains(threads), "threads", "from 1 to 1024", threads) }
         try check(maxWaiting >= 1, "max_waiting", "at least 1", maxWaiting)
+        try speculation.validate()
     }
 }

@@ -18,6 +18,12 @@ public struct EngineStatistics: Sendable, Hashable {
     public var cachedPromptTokens: UInt64 = 0
     /// Tokens generated.
     public var generatedTokens: UInt64 = 0
+    /// Times that a sequence guessed tokens ahead.
+    public var drafts: UInt64 = 0
+    /// Tokens guessed.
+    public var draftTokens: UInt64 = 0
+    /// Those of the guessed tokens that were generated.
+    public var acceptedDraftTokens: UInt64 = 0
     /// Sequences put back to wait for want of blocks.
     public var preemptions: UInt64 = 0
     /// Sequences ended, by reason.

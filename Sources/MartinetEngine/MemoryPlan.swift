@@ -52,7 +52,8 @@ public struct MemoryPlan: Sendable, Hashable {
         blocks = max(1, blocks)
         limits = RunnerLimits(
             maxBatchedTokens: options.maxNumBatchedTokens ?? EngineOptions.defaultMaxNumBatchedTokens,
-            maxLogitRows: options.maxNumSeqs, maxModelLength: length, blockSize: options.blockSize, blockCount: blocks)
+            maxLogitRows: options.speculation.logitRows(sequences: options.maxNumSeqs), maxModelLength: length,
+            blockSize: options.blockSize, blockCount: blocks)
         keyValueBytes = blocks * bytesPerBlock
     }
 

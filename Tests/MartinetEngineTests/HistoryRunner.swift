@@ -8,6 +8,8 @@ package final class HistoryRunner: ModelRunner {
     package let memory = RunnerMemory(weights: 0, keyValueCache: 0, scratch: 0)
     /// Fails at this step, where set.
     package var failsAtStep: Int?
+    /// Added to the logit of the token that stood five places earlier: text that mostly repeats itself.
+    package var repetition: Float = 0
     /// The most sequences and tokens seen in a step.
     package private(set) var largestBatch = (sequences: 0, tokens: 0)
     private var slots: [Int32]
@@ -42,6 +44,9 @@ package final class HistoryRunner: ModelRunner {
                 let history = (0...(slice.start + offset)).map { slots[slot(slice, $0)] }
                 for token in 0..<configuration.vocabularySize {
                     logits[row * configuration.vocabularySize + token] = Self.logit(history, token)
+                }
+                if history.count >= 5 {
+                    logits[row * configuration.vocabularySize + Int(history[history.count - 5])] += repetition
                 }
                 row += 1
             }

@@ -39,12 +39,16 @@ import Testing
         "Translate 'good morning' into French.", "Why is the sky blue?", "What is a prime number?",
     ]
 
+    /// All of one length: whether blocks run out must not depend on which short answers meet.
+    private static func pastTheEnd(_ request: inout InferenceRequest) { request.sampling.ignoreEndOfText = true }
+
     @Test func greedyTextIsTheSameAloneBatchedChunkedReusedAndPreempted() async throws {
-        // Alone: one sequence at a time, nothing reused, prompts in one piece.
-        let lone = try Self.makeEngine { $0.enablePrefixCaching = false }
+        // Alone: one sequence at a time, nothing reused, prompts in one piece, one token a step.
+        let lone = try Self.makeEngine { ($0.enablePrefixCaching, $0.speculation) = (false, .off) }
         var expected: [[Int32]] = []
         for question in Self.questions {
-            expected.append(try await lone.complete(request(lone, question)).outputs[0].tokens)
+            let request = try request(lone, question, Self.pastTheEnd)
+            expected.append(try await lone.complete(request).outputs[0].tokens)
         }
         await lone.shutdown(deadline: .seconds(1))
         #expect(Set(expected).count == expected.count)
@@ -54,16 +58,16 @@ import Testing
             ("chunks of 7", { ($0.enablePrefixCaching, $0.maxNumBatchedTokens) = (false, 7) }),
             ("prefixes reused", { $0.maxNumBatchedTokens = 64 }),
             ("one thread", { $0.threads = 1 }),
-            // 17 blocks of 16 tokens: three sequences fit at first, and not at their end.
-            ("preempted", { ($0.kvCacheBytes, $0.maxModelLen) = (17 * 16 * 23040, 256) }),
+            // 16 blocks of 16 tokens: four sequences fit at first, and not at their end.
+            ("preempted", { ($0.kvCacheBytes, $0.maxModelLen) = (16 * 16 * 23040, 256) }),
         ]
         for (name, change) in variants {
             let engine = try Self.makeEngine(change)
             // Twice, so that the second round finds the first one's prefixes.
+            let requests = try Self.questions.map { try request(engine, $0, Self.pastTheEnd) }
             for _ in 0..<2 {
                 try await withThrowingTaskGroup(of: (Int, [Int32]).self) { group in
-                    for (index, question) in Self.questions.enumerated() {
-                        let request = try request(engine, question)
+                    for (index, request) in requests.enumerated() {
                         group.addTask { (index, try await engine.complete(request).outputs[0].tokens) }
                     }
                     for try await (index, tokens) in group { #expect(tokens == expected[index], "\(name): \(index)") }
@@ -73,6 +77,39 @@ import Testing
             if name == "preempted" { #expect(statistics.preemptions > 0) }
             if name == "prefixes reused" { #expect(statistics.cachedPromptTokens > 0) }
             await engine.shutdown(deadline: .seconds(1))
+        }
+    }
+
+    @Test func guessingAheadChangesNoAnswer() async throws {
+        let text = "The quick brown fox lives behind the mill. Every morning it walks down to the river and drinks."
+        let question = "Repeat the following text three times, word for word:\n\n\(text)"
+        let changes: [@Sendable (inout InferenceRequest) -> Void] = [
+            { _ in },
+            { ($0.sampling.temperature, $0.sampling.seed, $0.sampleCount) = (0.6, 9, 3) },
+            { ($0.sampling.repetitionPenalty, $0.sampling.logprobs) = (1.05, 2) },
+            { $0.stop = ["walks down to"] },
+            { $0.sampling.ignoreEndOfText = true },
+        ]
+        var answers: [[InferenceResult]] = []
+        for speculation in [Speculation.off, .promptLookup(), .promptLookup(maxDraftTokens: 3, matching: 1...4)] {
+            let engine = try Self.makeEngine { $0.speculation = speculation }
+            var results: [InferenceResult] = []
+            for change in changes {
+                results.append(try await engine.complete(request(engine, question, maxTokens: 90, change)))
+            }
+            answers.append(results)
+            let statistics = engine.statistics()
+            if speculation != .off { #expect(statistics.acceptedDraftTokens > 50) }
+            await engine.shutdown(deadline: .seconds(1))
+        }
+        for other in answers.dropFirst() {
+            for (found, expected) in zip(other, answers[0]) {
+                #expect(found.outputs.map(\.text) == expected.outputs.map(\.text))
+                #expect(found.outputs.map(\.tokens) == expected.outputs.map(\.tokens))
+                #expect(found.outputs.map(\.logprobs) == expected.outputs.map(\.logprobs))
+                #expect(found.outputs.map(\.finishReason) == expected.outputs.map(\.finishReason))
+                #expect(found.outputs.map(\.stopText) == expected.outputs.map(\.stopText))
+            }
         }
     }
 
@@ -249,5 +286,19 @@ import Testing
         #expect(throws: EngineError.self) { try plan(10 << 20) { _ in } }
         #expect(throws: EngineError.self) { try plan(64 << 30) { $0.gpuMemoryUtilization = 1.5 } }
         #expect(throws: EngineError.self) { try plan(64 << 30) { $0.maxNumSeqs = 0 } }
+        for speculation in [
+            Speculation.promptLookup(maxDraftTokens: 0), .promptLookup(maxDraftTokens: 33),
+            .promptLookup(matching: 0...4), .promptLookup(matching: 2...17),
+        ] {
+            #expect(throws: EngineError.self) { try plan(64 << 30) { $0.speculation = speculation } }
+        }
+    }
+
+    /// Few sequences get rows for their drafts; many have enough.
+    @Test(arguments: [(1, 9), (2, 18), (16, 32), (256, 256)])
+    func draftsTakeFewRows(sequences: Int, rows: Int) throws {
+        #expect(try plan(64 << 30) { $0.maxNumSeqs = sequences }.limits.maxLogitRows == rows)
+        let off = try plan(64 << 30) { ($0.maxNumSeqs, $0.speculation) = (sequences, .off) }
+        #expect(off.limits.maxLogitRows == sequences)
     }
 }

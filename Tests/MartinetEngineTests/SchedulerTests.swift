@@ -10,13 +10,15 @@ import Testing
             limits: .init(maxBatchedTokens: tokens, maxSequences: sequences, maxLogitRows: sequences))
     }
 
-    private func sequence(_ number: UInt64, prompt: Int, priority: Int = 0) -> SequenceState {
+    private func sequence(
+        _ number: UInt64, prompt: Int, priority: Int = 0, maxTokens: Int = 100, drafter: Drafter? = nil
+    ) -> SequenceState {
         let tokens = (0..<prompt).map { Int32(truncatingIfNeeded: $0 &* 7 &+ Int(number) &* 13) & 63 }
         let request = EngineRequest(id: "\(number)", prompt: tokens, sampling: .greedy, priority: priority)
         return SequenceState(
-            number: number, request: request, maxTokens: 100,
+            number: number, request: request, maxTokens: maxTokens,
             sampler: SequenceSampler(parameters: .greedy, seed: 0, sampleIndex: 0, prompt: tokens, endTokens: []),
-            mailbox: Mailbox())
+            drafter: drafter, mailbox: Mailbox())
     }
 
     /// Does what the step loop does with a plan: completes it and adds a token to each sequence that samples.
@@ -97,6 +99,82 @@ import Testing
             steps += 1
         }
         #expect(scheduler.waiting.map(\.number) == [1])
+    }
+
+    /// A sequence that says the same token again and again, and has been doing so for a while.
+    private func predictable(
+        _ scheduler: inout Scheduler, number: UInt64 = 1, length: Int = 61, maxTokens: Int = 100
+    ) -> SequenceState {
+        let sequence = sequence(
+            number, prompt: 2, maxTokens: maxTokens, drafter: Drafter(maxDraftTokens: 8, matching: 1...2))
+        scheduler.add(sequence)
+        while sequence.tokens.count < length {
+            for item in scheduler.schedule() {
+                scheduler.complete([item])
+                scheduler.completeDrafts(of: item)
+                sequence.promptDone = true
+                sequence.append(1)
+            }
+        }
+        return sequence
+    }
+
+    @Test func draftsTakeWhatIsLeftOfAStep() {
+        var scheduler = scheduler(tokens: 8, sequences: 8)
+        let first = predictable(&scheduler)
+        #expect(scheduler.schedule().map { $0.drafts.count } == [7])
+        scheduler.add(sequence(2, prompt: 5))
+        let items = scheduler.schedule()
+        #expect(items.map(\.count) == [1, 5])
+        #expect(items.map { $0.drafts.count }.allSatisfy { $0 <= 2 })
+        #expect(items.reduce(0) { $0 + scheduler.logitRows(of: $1) } <= 8)
+        scheduler.add(sequence(3, prompt: 20))
+        #expect(scheduler.schedule().map { $0.drafts.count } == [0, 0, 0])
+        scheduler.remove(first)
+    }
+
+    @Test func draftsEndWhereTheOutputDoes() {
+        var scheduler = scheduler(sequences: 16)
+        _ = predictable(&scheduler, length: 50, maxTokens: 52)
+        // Four more tokens: three guesses and what follows them.
+        #expect(scheduler.schedule().map { $0.drafts.count } == [3])
+    }
+
+    @Test func draftsTakeFreeBlocksOnlyAndGiveThemBack() {
+        // Room for 24 tokens, 22 are there: 21 computed, and 2 slots behind the last one.
+        var scheduler = scheduler(blocks: 6, sequences: 16)
+        let sequence = predictable(&scheduler, length: 22)
+        let items = scheduler.schedule()
+        #expect(items.map { $0.drafts.count } == [2])
+        #expect(scheduler.preemptions == 0)
+        scheduler.remove(sequence)
+        #expect(scheduler.pool.freeCount == 6)
+    }
+
+    @Test(arguments: 0...8) func rejectedDraftsLeaveNothingBehind(accepted: Int) throws {
+        var scheduler = scheduler(sequences: 16)
+        let sequence = predictable(&scheduler)
+        #expect(scheduler.pool.freeCount == 17)
+        let item = try #require(scheduler.schedule().first)
+        #expect(item.drafts == Array(repeating: 1, count: 8))
+        #expect(scheduler.pool.freeCount == 14)
+        scheduler.complete([item])
+        for index in 0...accepted {
+            sequence.append(index < accepted ? 1 : 2)
+            if index < accepted { sequence.computed += 1 }
+        }
+        scheduler.completeDrafts(of: item)
+        // As if each token had had a step of its own.
+        #expect(sequence.computed == 61 + accepted)
+        #expect(sequence.blocks.count == (61 + accepted + 3) / 4)
+        #expect(sequence.contents.count == (61 + accepted) / 4)
+        #expect(scheduler.pool.freeCount == 32 - sequence.blocks.count)
+        scheduler.remove(sequence)
+        #expect(scheduler.pool.freeCount == 32)
+        // A later sequence finds what was verified, and no more.
+        let tokens = Array(sequence.tokens[..<(61 + accepted)]) + Array(repeating: 1, count: 10)
+        let found = scheduler.pool.freeBlocksInPrefix(of: tokens, root: scheduler.pool.root(salt: nil))
+        #expect(found.hits == (61 + accepted) / 4)
     }
 
     @Test func removingFreesEverything() {

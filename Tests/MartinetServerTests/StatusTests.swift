@@ -51,6 +51,8 @@ import Testing
                 script.figures.usedBlocks = 25
                 script.figures.generatedTokens = 7
                 script.figures.finished = [.stop: 3]
+                (script.figures.drafts, script.figures.draftTokens) = (2, 9)
+                script.figures.acceptedDraftTokens = 5
             }
             _ = try await TestServer.post(client, "/generate", "{\"prompt\":\"abc\"}")
             _ = try await TestServer.post(client, "/generate", "{\"prompt\":\"abc\",\"stream\":true}")
@@ -67,6 +69,9 @@ import Testing
                 "vllm:kv_cache_usage_perc{model_name=\"tiny\",engine=\"0\"} 0.25",
                 "vllm:num_requests_running{model_name=\"tiny\",engine=\"0\"} 0",
                 "vllm:request_success_total{model_name=\"tiny\",engine=\"0\",finished_reason=\"stop\"} 3",
+                "vllm:spec_decode_num_drafts_total{model_name=\"tiny\",engine=\"0\"} 2",
+                "vllm:spec_decode_num_draft_tokens_total{model_name=\"tiny\",engine=\"0\"} 9",
+                "vllm:spec_decode_num_accepted_tokens_total{model_name=\"tiny\",engine=\"0\"} 5",
                 "vllm:time_to_first_token_seconds_count{model_name=\"tiny\",engine=\"0\"} 2",
                 "vllm:e2e_request_latency_seconds_count{model_name=\"tiny\",engine=\"0\"} 2",
                 "http_requests_total{method=\"POST\",status=\"200\",handler=\"/generate\"} 2",

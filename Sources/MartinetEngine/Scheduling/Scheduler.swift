@@ -2,7 +2,8 @@
 ///
 /// Every step has a token budget. Sequences that decode come first, one token each; then prompt chunks of sequences
 /// that run; then waiting sequences, by priority and arrival. Where blocks run out, the sequence that comes last gives
-/// its blocks back and waits to be computed again.
+/// its blocks back and waits to be computed again. What is left of the budget may go to guesses of the tokens behind
+/// those that decode, where that pays.
 package struct Scheduler {
     /// A sequence's share of a step.
     package struct Item {
@@ -10,6 +11,8 @@ package struct Scheduler {
         package var sequence: SequenceState
         /// Tokens to compute, from `sequence.computed` on.
         package var count: Int
+        /// Guesses of the tokens behind the last one, to be computed with it.
+        package var drafts: [Int32] = []
         /// Whether the step reaches the sequence's last token, so that a new one can be sampled.
         package var samples: Bool { sequence.computed + count == sequence.tokens.count }
     }
@@ -65,9 +68,15 @@ package struct Scheduler {
 
     /// Plans a step. Empty only where no sequence runs or waits.
     package mutating func schedule() -> [Item] {
-        var items: [Item] = []
         var budget = limits.maxBatchedTokens
         var rows = limits.maxLogitRows
+        var items = scheduleKnownTokens(budget: &budget, rows: &rows)
+        addDrafts(to: &items, budget: budget, rows: rows)
+        return items
+    }
+
+    private mutating func scheduleKnownTokens(budget: inout Int, rows: inout Int) -> [Item] {
+        var items: [Item] = []
         let preemptionsBefore = preemptions
 
         // Decodes first: a long prompt never delays them by more than the budget.
@@ -109,21 +118,54 @@ package struct Scheduler {
     /// Marks a step's tokens as computed and remembers the blocks that became full.
     package mutating func complete(_ items: [Item]) {
         for item in items {
-            let sequence = item.sequence
-            sequence.computed += item.count
-            var parent = sequence.contents.last ?? pool.root(salt: sequence.request.cacheSalt)
-            while (sequence.contents.count + 1) * pool.blockSize <= sequence.computed {
-                let index = sequence.contents.count
-                let tokens = sequence.tokens[(index * pool.blockSize)..<((index + 1) * pool.blockSize)]
-                parent = pool.register(sequence.blocks[index], tokens: tokens, parent: parent)
-                sequence.contents.append(parent)
-            }
+            item.sequence.computed += item.count
+            registerFullBlocks(of: item.sequence)
         }
     }
 
-    /// Rows of logits that an item needs: one to sample from, or one for each prompt token.
+    /// Ends the verification of an item's drafts: those that held count as computed by now. Blocks that only the others
+    /// needed go back.
+    package mutating func completeDrafts(of item: Item) {
+        guard !item.drafts.isEmpty else { return }
+        let sequence = item.sequence
+        registerFullBlocks(of: sequence)
+        let needed = blocksNeeded(sequence.computed)
+        pool.release(Array(sequence.blocks[needed...]))
+        sequence.blocks.removeSubrange(needed...)
+    }
+
+    private mutating func registerFullBlocks(of sequence: SequenceState) {
+        var parent = sequence.contents.last ?? pool.root(salt: sequence.request.cacheSalt)
+        while (sequence.contents.count + 1) * pool.blockSize <= sequence.computed {
+            let index = sequence.contents.count
+            let tokens = sequence.tokens[(index * pool.blockSize)..<((index + 1) * pool.blockSize)]
+            parent = pool.register(sequence.blocks[index], tokens: tokens, parent: parent)
+            sequence.contents.append(parent)
+        }
+    }
+
+    /// Rows of logits that an item needs: one for each token to sample, or one for each prompt token.
     package func logitRows(of item: Item) -> Int {
-        wantsPromptRows(item.sequence) ? item.count : (item.samples ? 1 : 0)
+        wantsPromptRows(item.sequence) ? item.count : (item.samples ? 1 + item.drafts.count : 0)
+    }
+
+    /// Lets sequences that decode guess, with what the others leave of the step and of the free blocks: a guess never
+    /// delays a token that is known.
+    private mutating func addDrafts(to items: inout [Item], budget: Int, rows: Int) {
+        var left = min(budget, rows)
+        var load = StepLoad(rows: limits.maxBatchedTokens - budget)
+        for index in items.indices where left > 0 && items[index].count == 1 && items[index].samples {
+            let sequence = items[index].sequence
+            guard sequence.promptDone else { continue }
+            // The last token of all needs no guess: it comes with the one in front of it.
+            let room = sequence.maxTokens - sequence.outputCount - 1
+            // Where the next block is not to be had, what is left of the last one.
+            let slots = (sequence.blocks.count + pool.freeCount) * pool.blockSize - sequence.tokens.count
+            let drafts = sequence.draft(limit: min(left, room, slots), load: &load)
+            guard !drafts.isEmpty, reserve(sequence, through: sequence.tokens.count + drafts.count) else { continue }
+            items[index].drafts = drafts
+            left -= drafts.count
+        }
     }
 
     private func wantsPromptRows(_ sequence: SequenceState) -> Bool {

@@ -28,18 +28,22 @@ package final class SequenceState {
     package var promptLogprobs: [TokenLogprobs?] = []
     /// What the sampler keeps of it.
     package var sampler: SequenceSampler
+    /// What guesses its next tokens, where the engine speculates.
+    private var drafter: Drafter?
     /// Where its events go.
     package let mailbox: Mailbox
 
     /// Makes a sequence that waits.
     package init(
-        number: UInt64, request: EngineRequest, maxTokens: Int, sampler: SequenceSampler, mailbox: Mailbox
+        number: UInt64, request: EngineRequest, maxTokens: Int, sampler: SequenceSampler, drafter: Drafter? = nil,
+        mailbox: Mailbox
     ) {
         self.number = number
         self.request = request
         self.maxTokens = maxTokens
         self.tokens = request.prompt
         self.sampler = sampler
+        self.drafter = drafter
         self.mailbox = mailbox
     }
 
@@ -51,7 +55,15 @@ package final class SequenceState {
     package var pending: Int { tokens.count - computed }
 
     /// Adds a generated token.
-    package func append(_ token: Int32) { tokens.append(token) }
+    package func append(_ token: Int32) {
+        tokens.append(token)
+        drafter?.observe(tokens)
+    }
+
+    /// Guesses of the tokens behind the last one, as far as they pay in a step.
+    package func draft(limit: Int, load: inout StepLoad) -> [Int32] {
+        drafter?.draft(tokens, limit: limit, load: &load) ?? []
+    }
 
     /// Whether this sequence runs before another.
     package func precedes(_ other: SequenceState) -> Bool {

@@ -55,10 +55,11 @@ package final class Engine: Sendable {
     ///   - maxWaiting: most sequences that may wait.
     ///   - endTokens: tokens that end a generation.
     ///   - seed: where the seeds of requests without one come from.
+    ///   - speculation: how tokens are guessed ahead.
     /// - Throws: ``EngineError`` where the pool is smaller than the longest sequence, and what `makeRunner` throws.
     package init(
         maxSequences: Int, maxWaiting: Int, endTokens: Set<Int32>, seed: UInt64, reusesPrefixes: Bool = true,
-        makeRunner: sending () throws -> any ModelRunner
+        speculation: Speculation = .off, makeRunner: sending () throws -> any ModelRunner
     ) throws {
         let runner = try makeRunner()
         // Else a sequence could grow past the pool and be put back for ever.
@@ -74,7 +75,8 @@ package final class Engine: Sendable {
             maxModelLength: runner.limits.maxModelLength, maxWaiting: maxWaiting,
             vocabularySize: runner.configuration.vocabularySize)
         let loop = StepLoop(
-            runner: runner, maxSequences: maxSequences, endTokens: endTokens, reusesPrefixes: reusesPrefixes)
+            runner: runner, maxSequences: maxSequences, endTokens: endTokens, reusesPrefixes: reusesPrefixes,
+            speculation: speculation)
         inbox.withLock { $0.statistics = loop.refreshStatistics() }
         // The loop goes to its thread and nowhere else; the compiler cannot see that through the closure.
         nonisolated(unsafe) let confined = loop

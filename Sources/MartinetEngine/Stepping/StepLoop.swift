@@ -8,11 +8,16 @@ final class StepLoop {
     private var scratch: SamplerScratch
     private let endTokens: Set<Int32>
     private let maxModelLength: Int
+    private let speculation: Speculation
 
-    init(runner: any ModelRunner, maxSequences: Int, endTokens: Set<Int32>, reusesPrefixes: Bool) {
+    init(
+        runner: any ModelRunner, maxSequences: Int, endTokens: Set<Int32>, reusesPrefixes: Bool,
+        speculation: Speculation
+    ) {
         let limits = runner.limits
         self.runner = runner
         self.endTokens = endTokens
+        self.speculation = speculation
         maxModelLength = limits.maxModelLength
         scratch = SamplerScratch(vocabularySize: runner.configuration.vocabularySize)
         scheduler = Scheduler(
@@ -36,7 +41,7 @@ final class StepLoop {
                     prompt: request.prompt,
                     endTokens: request.sampling.ignoreEndOfText
                         ? request.sampling.stopTokens : request.sampling.stopTokens.union(endTokens)),
-                mailbox: submission.mailbox))
+                drafter: speculation.makeDrafter(), mailbox: submission.mailbox))
     }
 
     /// Ends the sequences that `isEnded` picks, telling their consumers.
@@ -65,6 +70,7 @@ final class StepLoop {
             let sequence = item.sequence
             let first = batch.tokens.count
             batch.tokens += sequence.tokens[sequence.computed..<(sequence.computed + item.count)]
+            batch.tokens += item.drafts
             batch.slices.append(
                 SequenceSlice(tokens: first..<batch.tokens.count, start: sequence.computed, blocks: sequence.blocks))
             switch scheduler.logitRows(of: item) {
@@ -85,7 +91,7 @@ final class StepLoop {
                 UnsafeMutableBufferPointer(rebasing: logits[($0 * vocabulary)..<(($0 + 1) * vocabulary)])
             }
             row += rows.count
-            publish(item.sequence, from: starts[index], rows: rows)
+            publish(item, from: starts[index], rows: rows)
         }
         statistics.steps += 1
         statistics.lastBatchSequences = items.count
@@ -103,7 +109,8 @@ final class StepLoop {
     }
 
     /// Takes a sequence's rows of logits and tells its consumer what came of them.
-    private func publish(_ sequence: SequenceState, from start: Int, rows: [UnsafeMutableBufferPointer<Float>]) {
+    private func publish(_ item: Scheduler.Item, from start: Int, rows: [UnsafeMutableBufferPointer<Float>]) {
+        let sequence = item.sequence
         var events: [TokenEvent] = []
         if !sequence.promptDone, let top = sequence.request.sampling.promptLogprobs {
             if start == 0 { sequence.promptLogprobs = [nil] }
@@ -115,7 +122,7 @@ final class StepLoop {
                         sequence.tokens[start + offset + 1], top: top, of: UnsafeBufferPointer(row)))
             }
         }
-        guard sequence.pending == 0, let row = rows.last else { return }
+        guard sequence.pending == 0, !rows.isEmpty else { return }
         if !sequence.promptDone {
             sequence.promptDone = true
             let cached = sequence.cachedPromptTokens ?? 0
@@ -126,17 +133,39 @@ final class StepLoop {
                     cached: cached,
                     logprobs: sequence.request.sampling.promptLogprobs == nil ? nil : sequence.promptLogprobs))
         }
-        let output = sequence.tokens[sequence.promptCount...]
-        let (token, logprobs) = sequence.sampler.sample(row, output: output, scratch: &scratch)
-        sequence.append(token)
-        statistics.generatedTokens += 1
-        events.append(.token(token, logprobs: logprobs))
-        if let reason = finishReason(sequence, token: token) {
+        let reason = chooseTokens(for: item, rows: rows.suffix(1 + item.drafts.count), events: &events)
+        scheduler.completeDrafts(of: item)
+        if let reason {
             events.append(.finished(reason))
             end(sequence, reason)
         }
         let sample = sequence.request.sampleIndex
         sequence.mailbox.publish(events.map { .init(sample: sample, event: $0) })
+    }
+
+    /// Chooses a token from each row as long as the tokens chosen are those that the rows were computed with: each is
+    /// the one that a step of its own would have brought, with the same state of the sampler.
+    private func chooseTokens(
+        for item: Scheduler.Item, rows: ArraySlice<UnsafeMutableBufferPointer<Float>>, events: inout [TokenEvent]
+    ) -> FinishReason? {
+        let sequence = item.sequence
+        if !item.drafts.isEmpty {
+            statistics.drafts += 1
+            statistics.draftTokens += UInt64(item.drafts.count)
+        }
+        for (index, row) in rows.enumerated() {
+            let output = sequence.tokens[sequence.promptCount...]
+            let (token, logprobs) = sequence.sampler.sample(row, output: output, scratch: &scratch)
+            sequence.append(token)
+            statistics.generatedTokens += 1
+            events.append(.token(token, logprobs: logprobs))
+            let holds = index < item.drafts.count && item.drafts[index] == token
+            if holds { statistics.acceptedDraftTokens += 1 }
+            if let reason = finishReason(sequence, token: token) { return reason }
+            guard holds else { break }
+            sequence.computed += 1
+        }
+        return nil
     }
 
     private func finishReason(_ sequence: SequenceState, token: Int32) -> FinishReason? {

@@ -30,7 +30,7 @@ public final class InferenceEngine: Sendable {
             threads: options.threads, instructionSet: options.isa)
         engine = try Engine(
             maxSequences: options.maxNumSeqs, maxWaiting: options.maxWaiting, endTokens: model.endTokens,
-            seed: options.seed, reusesPrefixes: options.enablePrefixCaching
+            seed: options.seed, reusesPrefixes: options.enablePrefixCaching, speculation: options.speculation
         ) {
             try model.makeRunner(limits: plan.limits, options: runnerOptions)
         }

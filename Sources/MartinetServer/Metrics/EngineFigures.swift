@@ -24,6 +24,12 @@ struct EngineFigures {
         let cached = registry.counter(
             "vllm:prompt_tokens_cached_total", help: "Prompt tokens from the prefix cache.", labels: labels)
         let generated = registry.counter("vllm:generation_tokens_total", help: "Tokens generated.", labels: labels)
+        let drafts = registry.counter(
+            "vllm:spec_decode_num_drafts_total", help: "Times that a sequence guessed tokens ahead.", labels: labels)
+        let draftTokens = registry.counter(
+            "vllm:spec_decode_num_draft_tokens_total", help: "Tokens guessed.", labels: labels)
+        let acceptedTokens = registry.counter(
+            "vllm:spec_decode_num_accepted_tokens_total", help: "Guessed tokens that were generated.", labels: labels)
         let finished = Dictionary(
             uniqueKeysWithValues: [FinishReason.stop, .length, .abort].map { reason in
                 let labels = labels + [(name: "finished_reason", value: reason.rawValue)]
@@ -61,6 +67,9 @@ struct EngineFigures {
             prompt.set(figures.promptTokens)
             cached.set(figures.cachedPromptTokens)
             generated.set(figures.generatedTokens)
+            drafts.set(figures.drafts)
+            draftTokens.set(figures.draftTokens)
+            acceptedTokens.set(figures.acceptedDraftTokens)
             for (reason, counter) in finished { counter.set(figures.finished[reason] ?? 0) }
             batch.set(Double(figures.lastBatchSequences))
             tokens.set(figures.generatedTokens)

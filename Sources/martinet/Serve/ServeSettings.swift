@@ -96,6 +96,15 @@ struct EngineFlags: ParsableArguments {
     @Flag(inversion: .prefixedNo, help: "Reuse KV blocks of equal prefixes (on).")
     var enablePrefixCaching: Bool?
 
+    @Option(help: "Guess tokens ahead from earlier text, several a step: ngram or off (ngram).")
+    var speculation: String?
+
+    @Option(help: "Most tokens to guess ahead (8).")
+    var numSpeculativeTokens: Int?
+
+    @Option(help: "The same as vLLM's JSON: {\"method\": \"ngram\", \"num_speculative_tokens\": 5}.")
+    var speculativeConfig: String?
+
     func options(_ settings: Settings) throws -> EngineOptions {
         var options = EngineOptions()
         if let value = try settings.integer("max-num-seqs", maxNumSeqs, in: 1...4096) { options.maxNumSeqs = value }
@@ -131,7 +140,26 @@ struct EngineFlags: ParsableArguments {
         if let value = try settings.value("enable-prefix-caching", enablePrefixCaching, kind: "true or false") {
             options.enablePrefixCaching = value
         }
+        options.speculation = try speculation(settings)
         return options
+    }
+
+    private func speculation(_ settings: Settings) throws -> Speculation {
+        let method = settings.text("speculation", speculation)
+        let count = try settings.integer("num-speculative-tokens", numSpeculativeTokens, in: 1...32)
+        do throws(EngineError) {
+            guard let json = settings.text("speculative-config", speculativeConfig) else {
+                return try SpeculativeConfiguration.speculation(method: method ?? "ngram", maxDraftTokens: count)
+            }
+            guard method == nil, count == nil else {
+                throw EngineError(
+                    .invalidParameter,
+                    "--speculative-config says all: leave out --speculation and --num-speculative-tokens.")
+            }
+            return try SpeculativeConfiguration.speculation(json: json)
+        } catch {
+            throw ValidationError(error.message)
+        }
     }
 }
 
