@@ -32,6 +32,9 @@ public struct EngineOptions: Sendable, Hashable {
     public var threads: Int?
     /// Where the seeds of requests without one come from.
     public var seed: UInt64 = 0
+    /// How many times longer a step may take for the prompt tokens it carries beside sequences that decode, 1 or more:
+    /// it bounds what a long prompt does to the time between others' tokens. Infinite for no bound.
+    public var maxStepStretch = 1.6
     /// Most sequences that may wait.
     public var maxWaiting = 4096
     /// Whether requests reuse the KV blocks of equal prefixes.
@@ -76,6 +79,7 @@ public struct EngineOptions: Sendable, Hashable {
             gpuMemoryUtilization)
         if let threads { try check((1...1024).contains(threads), "threads", "from 1 to 1024", threads) }
         try check(maxWaiting >= 1, "max_waiting", "at least 1", maxWaiting)
+        try check(maxStepStretch >= 1, "max_step_stretch", "at least 1", maxStepStretch)
         try speculation.validate()
     }
 }

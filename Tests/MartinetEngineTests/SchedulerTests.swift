@@ -48,6 +48,27 @@ import Testing
         #expect(plan(&scheduler) == "1:1 2:1 3:1")
     }
 
+    @Test func promptsTakeNoMoreThanDecodesCanSpare() {
+        var scheduler = scheduler()
+        let plan = { (scheduler: inout Scheduler) in
+            let items = scheduler.schedule { decodes in decodes == 0 ? .max : 5 }
+            scheduler.complete(items)
+            for item in items where item.sequence.pending == 0 {
+                item.sequence.promptDone = true
+                item.sequence.append(1)
+            }
+            return items.map { "\($0.sequence.number):\($0.count)" }.joined(separator: " ")
+        }
+        scheduler.add(sequence(1, prompt: 3))
+        scheduler.add(sequence(2, prompt: 20))
+        scheduler.add(sequence(3, prompt: 4))
+        #expect(plan(&scheduler) == "1:3 2:13")
+        #expect(plan(&scheduler) == "1:1 2:5")
+        // What the one prompt leaves is the next one's.
+        #expect(plan(&scheduler) == "1:1 2:2 3:3")
+        #expect(plan(&scheduler) == "1:1 2:1 3:1")
+    }
+
     @Test func noMoreSequencesThanAllowed() {
         var scheduler = scheduler(sequences: 2)
         for number in 1...5 { scheduler.add(sequence(UInt64(number), prompt: 2)) }

@@ -1,7 +1,7 @@
 /// Decides what each step computes: a pure state machine over sequences and the block pool.
 ///
 /// Every step has a token budget. Sequences that decode come first, one token each; then prompt chunks of sequences
-/// that run; then waiting sequences, by priority and arrival. Where blocks run out, the sequence that comes last gives
+/// that run; then waiting sequences, by priority and arrival; both as far as those that decode can spare. Where blocks run out, the sequence that comes last gives
 /// its blocks back and waits to be computed again. What is left of the budget may go to guesses of the tokens behind
 /// those that decode, where that pays.
 package struct Scheduler {
@@ -67,16 +67,20 @@ package struct Scheduler {
     }
 
     /// Plans a step. Empty only where no sequence runs or waits.
-    package mutating func schedule() -> [Item] {
+    ///
+    /// - Parameter promptTokens: most prompt tokens, at least 1, in a step where so many sequences decode.
+    package mutating func schedule(promptTokens: (_ decodes: Int) -> Int = { _ in .max }) -> [Item] {
         var budget = limits.maxBatchedTokens
         var rows = limits.maxLogitRows
-        var items = scheduleKnownTokens(budget: &budget, rows: &rows)
+        let most = promptTokens(running.count { $0.pending == 1 })
+        var items = scheduleKnownTokens(budget: &budget, rows: &rows, promptTokens: most)
         addDrafts(to: &items, budget: budget, rows: rows)
         return items
     }
 
-    private mutating func scheduleKnownTokens(budget: inout Int, rows: inout Int) -> [Item] {
+    private mutating func scheduleKnownTokens(budget: inout Int, rows: inout Int, promptTokens: Int) -> [Item] {
         var items: [Item] = []
+        var prompts = promptTokens
         let preemptionsBefore = preemptions
 
         // Decodes first: a long prompt never delays them by more than the budget.
@@ -84,7 +88,8 @@ package struct Scheduler {
         candidates.reverse()
         while budget > 0, let sequence = candidates.popLast() {
             guard sequence.isRunning else { continue }
-            let count = chunk(of: sequence, budget: budget, rows: rows)
+            let decodes = sequence.pending == 1
+            let count = chunk(of: sequence, budget: decodes ? budget : min(budget, prompts), rows: rows)
             guard count > 0 else { continue }
             while !reserve(sequence, through: sequence.computed + count), let victim = running.last {
                 items.removeAll {
@@ -98,19 +103,22 @@ package struct Scheduler {
             }
             guard sequence.isRunning else { continue }
             add(Item(sequence: sequence, count: count), to: &items, budget: &budget, rows: &rows)
+            if !decodes { prompts -= count }
         }
 
         // No more than can all decode in one step: else the last would wait while others go on.
         let places = min(limits.maxSequences, limits.maxBatchedTokens)
         // A sequence just put back must not come in again before those that displaced it.
         guard preemptions == preemptionsBefore else { return items }
-        while budget > 0, running.count < places, let sequence = waiting.first {
-            guard start(sequence, budget: budget, rows: rows) else { break }
+        while budget > 0, prompts > 0, running.count < places, let sequence = waiting.first {
+            let room = min(budget, prompts)
+            guard start(sequence, budget: room, rows: rows) else { break }
             waiting.removeFirst()
             sequence.isRunning = true
             Self.insert(sequence, into: &running)
-            let count = chunk(of: sequence, budget: budget, rows: rows)
+            let count = chunk(of: sequence, budget: room, rows: rows)
             add(Item(sequence: sequence, count: count), to: &items, budget: &budget, rows: &rows)
+            prompts -= count
         }
         return items
     }

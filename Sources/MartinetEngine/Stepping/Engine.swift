@@ -56,10 +56,11 @@ package final class Engine: Sendable {
     ///   - endTokens: tokens that end a generation.
     ///   - seed: where the seeds of requests without one come from.
     ///   - speculation: how tokens are guessed ahead.
+    ///   - maxStepStretch: how many times longer a step may take for the prompts it carries beside decodes.
     /// - Throws: ``EngineError`` where the pool is smaller than the longest sequence, and what `makeRunner` throws.
     package init(
         maxSequences: Int, maxWaiting: Int, endTokens: Set<Int32>, seed: UInt64, reusesPrefixes: Bool = true,
-        speculation: Speculation = .off, makeRunner: sending () throws -> any ModelRunner
+        speculation: Speculation = .off, maxStepStretch: Double = .infinity, makeRunner: sending () throws -> any ModelRunner
     ) throws {
         let runner = try makeRunner()
         // Else a sequence could grow past the pool and be put back for ever.
@@ -76,7 +77,7 @@ package final class Engine: Sendable {
             vocabularySize: runner.configuration.vocabularySize)
         let loop = StepLoop(
             runner: runner, maxSequences: maxSequences, endTokens: endTokens, reusesPrefixes: reusesPrefixes,
-            speculation: speculation)
+            speculation: speculation, pace: StepPace(stretch: maxStepStretch))
         inbox.withLock { $0.statistics = loop.refreshStatistics() }
         // The loop goes to its thread and nowhere else; the compiler cannot see that through the closure.
         nonisolated(unsafe) let confined = loop

@@ -9,12 +9,14 @@ final class StepLoop {
     private let endTokens: Set<Int32>
     private let maxModelLength: Int
     private let speculation: Speculation
+    private var pace: StepPace
 
     init(
         runner: any ModelRunner, maxSequences: Int, endTokens: Set<Int32>, reusesPrefixes: Bool,
-        speculation: Speculation
+        speculation: Speculation, pace: StepPace
     ) {
         let limits = runner.limits
+        self.pace = pace
         self.runner = runner
         self.endTokens = endTokens
         self.speculation = speculation
@@ -63,8 +65,10 @@ final class StepLoop {
     /// Runs one step.
     func step() throws(ModelError) {
         abort { $0.mailbox.isClosed(sample: $0.request.sampleIndex) }
-        let items = scheduler.schedule()
+        let begin = ContinuousClock.now
+        let items = scheduler.schedule { pace.promptTokens(besides: $0) }
         guard !items.isEmpty else { return }
+        let decodes = items.filter { $0.count == 1 }.reduce(0) { $0 + 1 + $1.drafts.count }
         var batch = ForwardBatch()
         for item in items {
             let sequence = item.sequence
@@ -93,6 +97,9 @@ final class StepLoop {
             row += rows.count
             publish(item, from: starts[index], rows: rows)
         }
+        pace.observe(
+            decodes: decodes, promptTokens: batch.tokens.count - decodes,
+            seconds: (ContinuousClock.now - begin) / .seconds(1))
         statistics.steps += 1
         statistics.lastBatchSequences = items.count
         statistics.lastBatchTokens = batch.tokens.count

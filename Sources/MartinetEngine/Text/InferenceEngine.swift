@@ -30,7 +30,8 @@ public final class InferenceEngine: Sendable {
             threads: options.threads, instructionSet: options.isa)
         engine = try Engine(
             maxSequences: options.maxNumSeqs, maxWaiting: options.maxWaiting, endTokens: model.endTokens,
-            seed: options.seed, reusesPrefixes: options.enablePrefixCaching, speculation: options.speculation
+            seed: options.seed, reusesPrefixes: options.enablePrefixCaching, speculation: options.speculation,
+            maxStepStretch: options.maxStepStretch
         ) {
             try model.makeRunner(limits: plan.limits, options: runnerOptions)
         }

@@ -60,8 +60,11 @@ struct EngineFlags: ParsableArguments {
     @Option(help: "Most sequences in a step (256).")
     var maxNumSeqs: Int?
 
-    @Option(help: "Most tokens in a step (512 on a CPU).")
+    @Option(help: "Most tokens in a step (256 on a CPU).")
     var maxNumBatchedTokens: Int?
+
+    @Option(help: "How many times longer a step may take for prompts beside streams; inf for no bound (1.6).")
+    var maxStepStretch: Double?
 
     @Option(help: "Longest sequence, prompt and output (the model's, or what memory allows).")
     var maxModelLen: Int?
@@ -110,6 +113,12 @@ struct EngineFlags: ParsableArguments {
         if let value = try settings.integer("max-num-seqs", maxNumSeqs, in: 1...4096) { options.maxNumSeqs = value }
         options.maxNumBatchedTokens = try settings.integer(
             "max-num-batched-tokens", maxNumBatchedTokens, in: 1...1_048_576)
+        if let stretch = try settings.value("max-step-stretch", maxStepStretch, kind: "a number") {
+            guard stretch >= 1 else {
+                throw ValidationError("--max-step-stretch must be at least 1, but is \(stretch).")
+            }
+            options.maxStepStretch = stretch
+        }
         options.maxModelLen = try settings.integer("max-model-len", maxModelLen, in: 2...(.max))
         options.threads = try settings.integer("threads", threads, in: 1...1024)
         if let value = try settings.integer("block-size", blockSize, in: 1...256) { options.blockSize = value }
