@@ -19,11 +19,10 @@ static void store_fifth_bits(uint8_t *out, const uint8_t *q) {
 }
 
 // The scale in 16 bits for d * q that leaves the least error: the plain one, or one near the best fit.
-static float stored_scale(const float *x, float plain, float low, float high, bool search) {
+static float stored_scale(const float *x, float plain, float low, float high) {
     float best = mk_through_f16(plain);
-    float error = mk_sum_levels(x, 32, best, 0, low, high).error;
-    // With many levels the largest element decides the scale; with few it is worth a search.
-    float scale = search ? mk_fit_scale(x, 32, low, high) : plain;
+    float error = mk_scale_error(x, 32, best, low, high);
+    float scale = mk_fit_scale(x, 32, low, high);
     for (int round = 0; round < 3; round++) {
         float stored = mk_through_f16(scale);
         mk_sums sums = mk_sum_levels(x, 32, stored, 0, low, high);
@@ -37,14 +36,29 @@ static float stored_scale(const float *x, float plain, float low, float high, bo
     return best;
 }
 
+// The same for Q8_0, whose levels are so many that every scale rounds 32 elements anew: the luckiest of some.
+static float luckiest_scale(const float *x, float peak) {
+    float best = 0, error = INFINITY;
+    for (int step = 0; step < 64; step++) {
+        float stored = mk_through_f16(peak / (127.25f - 0.25f * (float)step));
+        float found = mk_scale_error(x, 32, stored, -127, 127);
+        if (found < error) {
+            error = found;
+            best = stored;
+        }
+    }
+    return best;
+}
+
 static void quantize_scaled(int32_t type, const float *x, uint8_t *out) {
     float peak = 0;
     for (int j = 0; j < 32; j++) {
         if (fabsf(x[j]) > fabsf(peak)) peak = x[j];
     }
     float low = type == MK_Q4_0 ? -8 : type == MK_Q5_0 ? -16 : -127, high = type == MK_Q8_0 ? 127 : -low - 1;
-    float plain = type == MK_Q8_0 ? fabsf(peak) / 127 : peak / low;
-    float d = fabsf(peak) < MK_VANISHING ? 0 : stored_scale(x, plain, low, high, type != MK_Q8_0);
+    float d = 0;
+    if (fabsf(peak) >= MK_VANISHING)
+        d = type == MK_Q8_0 ? luckiest_scale(x, fabsf(peak)) : stored_scale(x, peak / low, low, high);
     mk_put_f16(out, d);
     if (type == MK_Q8_0) {
         for (int j = 0; j < 32; j++) out[2 + j] = (uint8_t)(int8_t)mk_level(x[j], d, 0, low, high);
@@ -63,8 +77,12 @@ static mk_line stored_line(const float *x, float high) {
         least = fminf(least, x[j]);
         largest = fmaxf(largest, x[j]);
     }
-    mk_line best = {mk_through_f16((largest - least) / high), mk_through_f16(least)};
-    float error = mk_sum_levels(x, 32, best.scale, best.offset, 0, high).error;
+    // Nothing at all is better than an offset that 16 bits round too far.
+    mk_line best = {0, 0}, plain = {mk_through_f16((largest - least) / high), mk_through_f16(least)};
+    float nothing = mk_sum_levels(x, 32, 0, 0, 0, high).error;
+    float error = mk_sum_levels(x, 32, plain.scale, plain.offset, 0, high).error;
+    if (error < nothing) best = plain;
+    error = fminf(error, nothing);
     mk_line line = mk_fit_line(x, 32, high, false);
     for (int round = 0; round < 4; round++) {
         mk_line stored = {mk_through_f16(line.scale), mk_through_f16(line.offset)};

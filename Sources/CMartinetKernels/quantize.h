@@ -22,6 +22,9 @@ typedef struct {
 // where scale is.
 mk_sums mk_sum_levels(const float *x, int n, float scale, float offset, float low, float high);
 
+// The squared error alone, without an offset.
+float mk_scale_error(const float *x, int n, float scale, float low, float high);
+
 // The scale d of the values d * q, low <= q <= high, that fits x best. low < 0 < high.
 float mk_fit_scale(const float *x, int n, float low, float high);
 
@@ -37,6 +40,15 @@ mk_line mk_fit_line(const float *x, int n, float high, bool non_positive);
 int mk_level(float x, float scale, float offset, float low, float high);
 
 static inline float mk_through_f16(float value) { return mk_f16_to_f32(mk_f32_to_f16(value)); }
+
+// The number in 16 bits that is nearest from above in magnitude: what integers up to a largest are scaled by may not be
+// smaller than the largest needs. Below 2⁻¹⁴ numbers in 16 bits lie far apart.
+static inline float mk_up_through_f16(float value) {
+    uint16_t half = mk_f32_to_f16(value);
+    float stored = mk_f16_to_f32(half);
+    bool is_less = value < 0 ? stored > value : stored < value;
+    return is_less ? mk_f16_to_f32((uint16_t)(half + 1)) : stored;
+}
 
 static inline void mk_put_f16(uint8_t *out, float value) {
     uint16_t half = mk_f32_to_f16(value);

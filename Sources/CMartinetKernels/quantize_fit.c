@@ -43,6 +43,17 @@ mk_sums mk_sum_levels(const float *x, int n, float scale, float offset, float lo
     return (mk_sums){total(xq), total(qq), total(sum), total(error)};
 }
 
+float mk_scale_error(const float *x, int n, float scale, float low, float high) {
+    lanes error = splat(0);
+    float inverse = inverse_of(scale);
+    for (int i = 0; i < n; i += 4) {
+        lanes v = load(x + i);
+        lanes rest = v - splat(scale) * levels(v, inverse, splat(low), splat(high));
+        error += rest * rest;
+    }
+    return total(error);
+}
+
 int mk_level(float x, float scale, float offset, float low, float high) {
     lanes q = levels(splat(x - offset), inverse_of(scale), splat(low), splat(high));
     return (int)q[0];

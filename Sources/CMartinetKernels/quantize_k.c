@@ -77,7 +77,7 @@ static offset_block fit_offset(const float *x, float high) {
         scale = fmaxf(scale, lines[g].scale);
         minimum = fmaxf(minimum, -lines[g].offset);
     }
-    offset_block b = {.d = mk_through_f16(scale / 63), .dmin = mk_through_f16(minimum / 63)};
+    offset_block b = {.d = mk_up_through_f16(scale / 63), .dmin = mk_up_through_f16(minimum / 63)};
     for (int g = 0; g < 8; g++) {
         b.scales[g] = (uint8_t)mk_level(lines[g].scale, b.d, 0, 0, 63);
         b.minima[g] = (uint8_t)mk_level(-lines[g].offset, b.dmin, 0, 0, 63);
@@ -135,7 +135,7 @@ static void choose_scales(const float *x, scaled_block *b) {
         float least = INFINITY;
         int own = b->scales[g];
         for (int s = clamp(own - 1, -128, 127); s <= clamp(own + 1, -128, 127); s++) {
-            float error = mk_sum_levels(x + 16 * g, 16, b->d * (float)s, 0, -32, 31).error;
+            float error = mk_scale_error(x + 16 * g, 16, b->d * (float)s, -32, 31);
             if (error < least) {
                 least = error;
                 b->scales[g] = (int8_t)s;
@@ -151,7 +151,7 @@ static scaled_block fit_scaled(const float *x) {
         scales[g] = mk_fit_scale(x + 16 * g, 16, -32, 31);
         if (fabsf(scales[g]) > fabsf(peak)) peak = scales[g];
     }
-    scaled_block b = {.d = mk_through_f16(peak / -128)};
+    scaled_block b = {.d = mk_up_through_f16(peak / -128)};
     for (int g = 0; g < 16; g++) b.scales[g] = (int8_t)mk_level(scales[g], b.d, 0, -128, 127);
     choose_scales(x, &b);
     for (int round = 0; round < ROUNDS; round++) {
