@@ -18,6 +18,10 @@ public struct ModelFileError: Error, Sendable, CustomStringConvertible {
         public static let unsupported = Code(description: "unsupported")
         /// Several models where one was expected.
         public static let ambiguous = Code(description: "ambiguous")
+        /// A file is there already where one was to be written.
+        public static let exists = Code(description: "exists")
+        /// The system refused to create or write it.
+        public static let unwritable = Code(description: "unwritable")
     }
     /// What kind of error it is.
     public var code: Code

@@ -120,6 +120,11 @@ const char *mk_isa_name(int32_t isa);
 // Returns false for a type that is not known.
 bool mk_dequantize_row(int32_t type, const void *row, float *out, size_t n);
 
+// A row in a type's form, with the least squared error that a short search finds; n is a multiple of the type's block.
+// Types: F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K. Returns false for others, and for a value that is
+// not finite or above the largest that the type holds: 65504 for F16 and the block types. The same on every machine.
+bool mk_quantize_row(int32_t type, const float *x, void *row, size_t n);
+
 // Tells the core that it is waiting in a loop.
 static inline void mk_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -60,7 +60,8 @@ package final class Engine: Sendable {
     /// - Throws: ``EngineError`` where the pool is smaller than the longest sequence, and what `makeRunner` throws.
     package init(
         maxSequences: Int, maxWaiting: Int, endTokens: Set<Int32>, seed: UInt64, reusesPrefixes: Bool = true,
-        speculation: Speculation = .off, maxStepStretch: Double = .infinity, makeRunner: sending () throws -> any ModelRunner
+        speculation: Speculation = .off, maxStepStretch: Double = .infinity,
+        makeRunner: sending () throws -> any ModelRunner
     ) throws {
         let runner = try makeRunner()
         // Else a sequence could grow past the pool and be put back for ever.

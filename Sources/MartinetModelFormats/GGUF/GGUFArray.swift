@@ -70,6 +70,19 @@ public struct GGUFArray: Sendable {
         return result
     }
 
+    /// The elements as they lie in the file.
+    var elementBytes: UnsafeRawBufferPointer {
+        var cursor = GGUFCursor(file: file, offset: offset)
+        if let size = elementType.fixedSize {
+            return UnsafeRawBufferPointer(rebasing: file.bytes[offset..<offset + count * size])
+        }
+        for _ in 0..<count {
+            // The reader walked here before, so neither can fail.
+            if elementType == .string { _ = try? cursor.stringBytes() } else { _ = try? cursor.array(depth: 0) }
+        }
+        return UnsafeRawBufferPointer(rebasing: file.bytes[offset..<cursor.offset])
+    }
+
     private func map<Raw: FixedWidthInteger, Element>(_: Raw.Type, _ transform: (Raw) -> Element?) -> [Element]? {
         var result: [Element] = []
         result.reserveCapacity(count)

@@ -17,6 +17,16 @@ enum TokenizerLoading {
     }
 
     private static func tokenizer(of directory: HuggingFaceDirectory) throws -> any Tokenizer {
+        let definition = try definition(of: directory)
+        return try named(directory.path + "/tokenizer.json") { () throws(TokenizerError) in
+            try definition.makeTokenizer()
+        }
+    }
+
+    /// What a directory's `tokenizer.json` and `tokenizer_config.json` say.
+    ///
+    /// - Throws: ``ModelError`` that names the file and the offence.
+    static func definition(of directory: HuggingFaceDirectory) throws -> TokenizerDefinition {
         guard let json = try directory.tokenizerJSON() else {
             throw ModelError(
                 .invalidModel,
@@ -24,7 +34,7 @@ enum TokenizerLoading {
         }
         let config = try directory.contents(of: "tokenizer_config.json")
         return try named(directory.path + "/tokenizer.json") { () throws(TokenizerError) in
-            try TokenizerDefinition(tokenizerJSON: json, tokenizerConfigJSON: config).makeTokenizer()
+            try TokenizerDefinition(tokenizerJSON: json, tokenizerConfigJSON: config)
         }
     }
 
@@ -43,9 +53,9 @@ enum TokenizerLoading {
             addsSpacePrefix: value("add_space_prefix")?.bool)
     }
 
-    private static func named(
-        _ file: String, _ make: () throws(TokenizerError) -> any Tokenizer
-    ) throws(ModelError) -> any Tokenizer {
+    private static func named<Value>(
+        _ file: String, _ make: () throws(TokenizerError) -> Value
+    ) throws(ModelError) -> Value {
         do {
             return try make()
         } catch {
