@@ -6,5 +6,6 @@ public struct BenchmarkError: Error, Sendable, Hashable, CustomStringConvertible
     /// Makes an error.
     public init(_ message: String) { self.message = message }
 
+    /// The message.
     public var description: String { message }
 }

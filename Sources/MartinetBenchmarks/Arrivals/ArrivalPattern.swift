@@ -57,6 +57,7 @@ public enum ArrivalPattern: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// As ``parse(_:)`` reads it.
     public var description: String {
         switch self {
         case .immediate: "inf"

@@ -15,6 +15,7 @@ public indirect enum ReportValue: Encodable, Sendable, Hashable {
     /// Values by name.
     case object([String: ReportValue])
 
+    /// Encodes the value as JSON has it.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {

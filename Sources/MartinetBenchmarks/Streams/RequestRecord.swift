@@ -33,6 +33,7 @@ public struct RequestFailure: Error, Sendable, Hashable, CustomStringConvertible
     /// The answer held no text at all.
     public static let empty = RequestFailure("empty_answer")
 
+    /// Kind and message.
     public var description: String { message.isEmpty ? kind : "\(kind): \(message)" }
 }
 

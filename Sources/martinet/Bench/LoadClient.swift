@@ -66,10 +66,14 @@ struct LoadClient: Sendable {
         switch error {
         case let failure as RequestFailure: return failure
         case is NIOConnectionError: return .connect
+        case HTTPParserError.invalidEOFState: return .closed
         case is HTTPParserError: return RequestFailure("malformed_http", "\(error)")
         case let error as IOError:
-            return error.errnoCode == ECONNRESET || error.errnoCode == EPIPE
-                ? .closed : RequestFailure("io", error.localizedDescription)
+            switch error.errnoCode {
+            case ECONNREFUSED, EHOSTUNREACH, ENETUNREACH: return .connect
+            case ECONNRESET, EPIPE: return .closed
+            default: return RequestFailure("io", error.localizedDescription)
+            }
         case let error as HTTPClientError:
             switch error {
             case .deadlineExceeded, .readTimeout, .writeTimeout: return .timeout

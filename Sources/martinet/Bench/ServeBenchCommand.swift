@@ -139,21 +139,26 @@ struct ServeBenchCommand: AsyncParsableCommand {
     ) async throws -> CompletionBody {
         var body = wanted
         for index in 0..<warmup {
-            var failure = await client.send(try body.encoded(prompt(index))).failure
-            let simpler: [(WritableKeyPath<CompletionBody, Bool>, String)] = [
-                (\.ignoresEndOfText, "ignore_eos"), (\.includesUsage, "stream_options"),
-            ]
-            for (field, name) in simpler where body[keyPath: field] {
-                guard let kind = failure?.kind, kind == "http_400" || kind == "http_422" else { break }
-                body[keyPath: field] = false
-                failure = await client.send(try body.encoded(prompt(index))).failure
-                if failure == nil { Console.note("The server does not take \(name); requests do without.") }
+            func attempt(_ body: CompletionBody) async throws -> RequestFailure? {
+                let bytes = try body.encoded(prompt(index))
+                return await client.send(bytes).failure
             }
-            if let failure {
-                Console.note("A warm-up request failed: \(failure)")
-                // What did not help is not given up.
-                body = wanted
+            var failure = try await attempt(body)
+            if let refused = failure, ["http_400", "http_422"].contains(refused.kind) {
+                // As little as possible is given up, and nothing where giving up does not help.
+                for (hasUsage, ignoresEnd) in [(false, true), (true, false), (false, false)] where failure != nil {
+                    var simpler = wanted
+                    simpler.includesUsage = hasUsage
+                    simpler.ignoresEndOfText = ignoresEnd && wanted.ignoresEndOfText
+                    guard try await attempt(simpler) == nil else { continue }
+                    failure = nil
+                    body = simpler
+                    let fields = [hasUsage ? nil : "stream_options", ignoresEnd ? nil : "ignore_eos"]
+                    Console.note(
+                        "Without \(fields.compactMap(\.self).joined(separator: ", ")), which this server refuses.")
+                }
             }
+            if let failure { Console.note("A warm-up request failed: \(failure)") }
         }
         return body
     }
