@@ -49,6 +49,7 @@ bench: build
 
 ## compare: the engine and the server beside llama.cpp on this machine (FLAGS=--vllm for vLLM too)
 compare: build
+	scripts/bootstrap.sh compare
 	python3 Benchmarks/compare.py --model $(MODEL) $(FLAGS)
 
 ## lint: format and style, as .ci/run wants them

@@ -83,6 +83,9 @@ class FakeAnswers(BaseHTTPRequestHandler):
         self.server.bodies.append(body)
         self.server.keys.append(self.headers["authorization"])
         how = body["model"]
+        if how == "close" or how == "close once" and len(self.server.bodies) == 1:
+            self.close_connection = True
+            return
         if how == "busy" or how == "plain" and ("ignore_eos" in body or "stream_options" in body):
             data = b'{"error": {"message": "Not so.", "type": "x"}}'
             self.send_response(429 if how == "busy" else 400)
@@ -97,7 +100,7 @@ class FakeAnswers(BaseHTTPRequestHandler):
         token = 'data: {"choices": [{"index": 0, "text": " a"}]}\n\n'
         if how == "mixed":
             how = ["plain", "html", "cut"][len(self.server.bodies) % 3]
-        if how == "plain":
+        if how in ("plain", "close once"):
             for _ in range(5):
                 self.chunk(token)
             self.chunk("data: [DONE]\n\n")
@@ -139,7 +142,7 @@ def upstream():
 @pytest.mark.parametrize("how, kind", [
     ("busy", "http_429"), ("html", "malformed_stream"), ("cut", "truncated_stream"), ("error", "error_in_stream"),
     ("endless", "oversized_stream"), ("garbage", "malformed_http"), ("hang", "timeout"),
-    ("abort", "connection_closed")])
+    ("abort", "connection_closed"), ("close", "connection_closed")])
 def test_failures_are_counted(upstream, how, kind):
     begin = time.monotonic()
     found = result(
@@ -154,6 +157,11 @@ def test_some_failures(upstream):
     found = result("serve", "--url", upstream.url, "--model", "mixed", "--requests", 9, "--concurrency", 1, "--warmup", 0)
     assert found["completed"] == 3 and found["failures"] == {"malformed_stream": 3, "truncated_stream": 3}
     assert found["total_output_tokens"] == 15
+
+
+def test_a_connection_that_closes_before_any_answer_is_opened_again(upstream):
+    found = result("serve", "--url", upstream.url, "--model", "close once", "--requests", 1, "--warmup", 0)
+    assert found["completed"] == 1 and len(upstream.bodies) == 2
 
 
 def test_servers_that_know_less(upstream, monkeypatch):

@@ -43,7 +43,7 @@ class RunningServer:
         with open(log, "wb") as output:
             self.process = subprocess.Popen(
                 [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                env=environment, start_new_session=True)
+                env=environment)
         try:
             while not self._answers():
                 if self.process.poll() is not None or time.perf_counter() - begin > seconds:

@@ -50,15 +50,29 @@ struct LoadClient: Sendable {
     }
 
     /// Sends a request; what goes wrong is in the record.
+    ///
+    /// A server may close a connection in the moment in which it is used again. As HTTP clients do then, the request goes
+    /// out once more, on another one, where nothing of an answer had come; the times are those of the last attempt.
     func send(_ body: [UInt8]) async -> RequestRecord {
+        for _ in 0..<3 {
+            let (record, wasAnswered) = await attempt(body)
+            guard record.failure == .closed, !wasAnswered else { return record }
+            // Until the event loop has seen which other connections the server closed.
+            try? await Task.sleep(for: .milliseconds(1))
+        }
+        return await attempt(body).record
+    }
+
+    private func attempt(_ body: [UInt8]) async -> (record: RequestRecord, wasAnswered: Bool) {
         let begin = NIODeadline.now()
         let observer = StreamObserver(begin: begin)
         do {
             let request = try HTTPClient.Request(url: url, method: .POST, headers: headers, body: .bytes(body))
             let deadline = begin + .nanoseconds(Int64(timeout / .nanoseconds(1)))
-            return try await client.execute(request: request, delegate: observer, deadline: deadline).futureResult.get()
+            let task = client.execute(request: request, delegate: observer, deadline: deadline)
+            return (try await task.futureResult.get(), true)
         } catch {
-            return observer.record(failure: Self.failure(error))
+            return (observer.record(failure: Self.failure(error)), observer.wasAnswered)
         }
     }
 
@@ -66,7 +80,9 @@ struct LoadClient: Sendable {
         switch error {
         case let failure as RequestFailure: return failure
         case is NIOConnectionError: return .connect
-        case HTTPParserError.invalidEOFState: return .closed
+        case HTTPParserError.invalidEOFState, ChannelError.ioOnClosedChannel, ChannelError.alreadyClosed,
+            ChannelError.eof:
+            return .closed
         case is HTTPParserError: return RequestFailure("malformed_http", "\(error)")
         case let error as IOError:
             switch error.errnoCode {
@@ -92,6 +108,7 @@ private final class StreamObserver: HTTPClientResponseDelegate {
 
     private struct State {
         var stream = CompletionStream()
+        var wasAnswered = false
         /// Where the status is not 200, it and the beginning of the body.
         var refusal: (status: UInt, body: [UInt8])?
     }
@@ -103,7 +120,10 @@ private final class StreamObserver: HTTPClientResponseDelegate {
     init(begin: NIODeadline) { self.begin = begin }
 
     func didReceiveHead(task: HTTPClient.Task<Response>, _ head: HTTPResponseHead) -> EventLoopFuture<Void> {
-        if head.status != .ok { state.withLock { $0.refusal = (head.status.code, []) } }
+        state.withLock { state in
+            state.wasAnswered = true
+            if head.status != .ok { state.refusal = (head.status.code, []) }
+        }
         return task.eventLoop.makeSucceededVoidFuture()
     }
 
@@ -131,6 +151,8 @@ private final class StreamObserver: HTTPClientResponseDelegate {
             return task.eventLoop.makeFailedFuture(error)
         }
     }
+
+    var wasAnswered: Bool { state.withLock(\.wasAnswered) }
 
     func didFinishRequest(task: HTTPClient.Task<Response>) -> RequestRecord { record(failure: nil) }
 
