@@ -105,5 +105,4 @@ def vllm(vllm, model, threads, log):
         [vllm.python, "-m", "vllm.entrypoints.openai.api_server", "--model", vllm.model, "--port", port, "--host",
          "127.0.0.1", "--served-model-name", "compared", "--dtype", "bfloat16", "--max-model-len", 2048], port,
         "compared", log,
-        environment={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "all",
-                     "HF_HUB_OFFLINE": "1"}, seconds=900)
+        environment={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}, seconds=900)

