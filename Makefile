@@ -7,7 +7,7 @@ BUILD := .build/release
 # One configuration for everything: what serves is what is tested, and nothing is built twice.
 SWIFT_TEST := swift test -c release --disable-testable-imports
 
-.PHONY: serve build test sanitize unit e2e bench lint format fixtures clean
+.PHONY: serve build test sanitize unit e2e bench compare lint format fixtures clean
 
 ## serve: build, fetch the model and serve it on port 8000
 serve: build
@@ -46,6 +46,11 @@ e2e: build
 bench: build
 	$(BUILD)/martinet pull $(MODEL)
 	$(BUILD)/martinet bench $(MODEL) $(FLAGS)
+
+## compare: the engine and the server beside llama.cpp on this machine (FLAGS=--vllm for vLLM too)
+compare: build
+	scripts/bootstrap.sh compare
+	python3 Benchmarks/compare.py --model $(MODEL) $(FLAGS)
 
 ## lint: format and style, as .ci/run wants them
 lint:

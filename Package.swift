@@ -36,6 +36,7 @@ var targets: [Target] = [
         "MartinetModels",
         ["CMartinetKernels", "MartinetTensors", "MartinetModelFormats", "MartinetTokenizers", "MartinetTemplates"]),
     module("MartinetEngine", ["CMartinetKernels", "MartinetModels", "MartinetTokenizers", "MartinetTemplates"]),
+    module("MartinetBenchmarks"),
     .executableTarget(
         name: "EmbedExample", dependencies: ["MartinetEngine"], path: "Examples/Embed", swiftSettings: swiftSettings),
     module("MartinetTestKit", ["MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetTensors"]),
@@ -46,6 +47,7 @@ var targets: [Target] = [
     tests("MartinetTemplatesTests", ["MartinetTemplates", "MartinetTestKit"], fixtures: true),
     tests("MartinetModelsTests", ["MartinetModels", "MartinetTestKit", "CMartinetKernels"]),
     tests("MartinetEngineTests", ["MartinetEngine", "MartinetTestKit"]),
+    tests("MartinetBenchmarksTests", ["MartinetBenchmarks"]),
 ]
 
 if !coreOnly {
@@ -89,9 +91,13 @@ if !coreOnly {
             name: "martinet",
             dependencies: [
                 "MartinetServer", "MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetDownloads",
+                "MartinetBenchmarks",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: swiftSettings),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing to build, serve and test Martinet on Debian or Ubuntu: `scripts/bootstrap.sh [build|test]`.
+# Installs what is missing to build, serve and test Martinet on Debian or Ubuntu: `scripts/bootstrap.sh [build|test|compare]`.
 #
 # Nothing is installed that is there already, and nothing is upgraded. The Swift toolchain itself is assumed.
 set -euo pipefail
@@ -35,6 +35,11 @@ need python3 python3
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [ "$stage" = test ]; then
     need promtool prometheus
+fi
+if [ "$stage" = compare ]; then
+    need cmake cmake
+    need g++ g++
+    python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 fi
 
 install() {
