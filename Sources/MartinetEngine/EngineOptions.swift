@@ -1,4 +1,4 @@
-internal import MartinetTensors
+internal import MartinetModels
 
 /// How activations and the KV cache are held.
 public enum DType: String, Sendable, Hashable, CaseIterable {
@@ -53,7 +53,7 @@ public struct EngineOptions: Sendable, Hashable {
     /// Everything at its default.
     public init() {}
 
-    var keyValueType: ElementType {
+    var keyValueType: KeyValueType {
         switch dtype {
         case .auto, .float16: .float16
         case .bfloat16: .bfloat16
