@@ -307,11 +307,12 @@ INLINE void merge(float *total, float *total_reference, float *total_weight, con
     *total_reference = largest;
 }
 
-INLINE void finish_row(const float *total, float weight, size_t size, float *out) {
+INLINE void finish_row(int32_t type, const float *total, float weight, size_t size, float *out) {
     float inverse = weight == 0 ? 0 : 1.0f / weight;
     size_t i = 0;
     for (; i + W <= size; i += W) store(out + i, load(total + i) * inverse);
     if (i < size) store_part(out + i, load(total + i) * inverse, size - i);
+    if (type == MK_I8) spread_back(out, size);
 }
 
 INLINE float unit_of(const mk_attention *a) { return 1.44269504089f * (a->softcap > 0 ? 1 : fabsf(a->scale)); }
@@ -335,6 +336,7 @@ static void start_rows(const mk_attention *a, ATTENTION_STATE *s, size_t token, 
             const float *from = a->query + (token + t) * a->stride + (head + h) * size;
             float *to = s->query + (t * s->group + h) * size;
             for (size_t i = 0; i < size; i++) to[i] = from[i] * sign;
+            if (a->layer->type == MK_I8) spread_back(to, size);
         }
     }
 }
@@ -362,7 +364,7 @@ static void attention(const mk_attention *a) {
         }
         for (size_t row = 0; row < rows; row++) {
             float *out = a->out + (token + row / s.group) * a->stride + (head + row % s.group) * size;
-            finish_row(totals + row * s.stride, weights[row], size, out);
+            finish_row(a->layer->type, totals + row * s.stride, weights[row], size, out);
         }
         head += s.group;
         if (head == a->group) {
@@ -401,9 +403,9 @@ static void attention_merge(const mk_attention *a, size_t parts, const float *st
         float total[MAX_HEAD] = {0}, reference = -INFINITY, weight = 0;
         for (size_t part = 0; part < parts; part++) {
             const float *state = states + (part * rows + row) * floats;
-            merge(total, &reference, &weight, state, state[floats - STATE_PAD], state[floats - STATE_PAD + 1], unit_of(a),
-                  stride);
+            const float *pad = state + floats - STATE_PAD;
+            merge(total, &reference, &weight, state, pad[0], pad[1], unit_of(a), stride);
         }
-        finish_row(total, weight, size, a->out + row / a->group * a->stride + row % a->group * size);
+        finish_row(a->layer->type, total, weight, size, a->out + row / a->group * a->stride + row % a->group * size);
     }
 }

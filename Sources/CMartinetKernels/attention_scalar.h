@@ -45,12 +45,15 @@ static void attention_row(const mk_attention *a, size_t row, size_t part, float 
     size_t begin = part * MK_ATTENTION_PART, end = begin + MK_ATTENTION_PART;
     if (begin < first) begin = first;
     if (end > position + 1) end = position + 1;
+    float rotated[512];
+    memcpy(rotated, q, 4 * size);
+    if (layer->type == MK_I8) spread_back(rotated, size);
     attention_total total = {.largest = -INFINITY};
     for (size_t p = begin; p < end; p++) {
         size_t slot = (size_t)a->block_table[p / block] * block + p % block;
         double score = 0;
         for (size_t i = 0; i < size; i++)
-            score += (double)q[i] * kv_element(layer, layer->keys, true, slot, a->kv_head, i);
+            score += (double)rotated[i] * kv_element(layer, layer->keys, true, slot, a->kv_head, i);
         score *= a->scale;
         if (a->softcap > 0) score = a->softcap * tanh(score / a->softcap);
         if (score > total.largest) {
@@ -84,6 +87,7 @@ static void attention_finish(const mk_attention *a, size_t row, const attention_
     size_t size = (size_t)a->layer->head_size;
     float *out = a->out + row / a->group * a->stride + row % a->group * size;
     for (size_t i = 0; i < size; i++) out[i] = total->sum == 0 ? 0 : (float)(total->acc[i] / total->sum);
+    if (a->layer->type == MK_I8) spread_back(out, size);
 }
 
 static void attention(const mk_attention *a) {

@@ -1,3 +1,25 @@
+// Multiplies each run of n elements, n the largest power of two that divides the size, by the Hadamard matrix of +1 and
+// -1: outliers spread over the run, so that bytes lose less (Ashkboos et al., QuaRot, 2024). Twice is n times the
+// input.
+static void spread(float *x, size_t size) {
+    size_t n = size & -size;
+    for (size_t half = 1; half < n; half *= 2) {
+        for (size_t i = 0; i < size; i += 2 * half) {
+            for (size_t j = i; j < i + half; j++) {
+                float a = x[j], b = x[j + half];
+                x[j] = a + b;
+                x[j + half] = a - b;
+            }
+        }
+    }
+}
+
+static void spread_back(float *x, size_t size) {
+    spread(x, size);
+    float scale = 1.0f / (float)(size & -size);
+    for (size_t i = 0; i < size; i++) x[i] *= scale;
+}
+
 // Storing a token in the KV cache. The includer defines store_row and quantize_kv, which rounds floats to signed bytes
 // and returns their scale.
 static void store_kv(const mk_kv_layer *layer, size_t slot, const float *key, const float *value) {
@@ -11,10 +33,15 @@ static void store_kv(const mk_kv_layer *layer, size_t slot, const float *key, co
         const float *k = key + h * size, *v = value + h * size;
         switch (layer->type) {
         case MK_I8: {
-            float scale = quantize_kv(k, (int8_t *)row, size);
+            float rotated[512];
+            memcpy(rotated, k, 4 * size);
+            spread(rotated, size);
+            float scale = quantize_kv(rotated, (int8_t *)row, size);
             for (size_t i = 0; i < size; i++) keys[i * MK_KV_TILE + lane] = row[i];
             memcpy(keys + MK_KV_TILE * size + 4 * lane, &scale, 4);
-            scale = quantize_kv(v, (int8_t *)values + lane * size, size);
+            memcpy(rotated, v, 4 * size);
+            spread(rotated, size);
+            scale = quantize_kv(rotated, (int8_t *)values + lane * size, size);
             memcpy(values + MK_KV_TILE * size + 4 * lane, &scale, 4);
             break;
         }

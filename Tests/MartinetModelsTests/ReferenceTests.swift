@@ -45,7 +45,7 @@ struct ReferenceTests {
         }
     }
 
-    @Test(arguments: [KeyValueType.float16]) func fastPathKeepsTheDistribution(_ type: KeyValueType) throws {
+    @Test(arguments: [KeyValueType.float16, .int8]) func fastPathKeepsTheDistribution(_ type: KeyValueType) throws {
         let tokens = reference.text.tokens
         let exact = try runner(.exact, tokens: tokens.count).allLogits(tokens)
         let fast = try runner(.fast, keyValueType: type, tokens: tokens.count).allLogits(tokens)

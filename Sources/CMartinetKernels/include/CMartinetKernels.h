@@ -46,7 +46,8 @@ enum {
 // One layer of paged keys and values. The slot of position p is block_table[p / block_size] * block_size
 // + p % block_size. Slots lie in tiles of MK_KV_TILE, one tile for each kv head: that of a slot and a head is number
 // slot / MK_KV_TILE * kv_heads + head. A tile of keys is [head_size][MK_KV_TILE], so that a vector holds one element of
-// many keys; a tile of values is [MK_KV_TILE][head_size]. With MK_I8 a float scale for each slot follows.
+// many keys; a tile of values is [MK_KV_TILE][head_size]. With MK_I8 a float scale for each slot follows,
+// and heads are stored rotated by a Hadamard matrix, which attention undoes.
 // Any block size works; multiples of MK_KV_TILE are fast.
 enum { MK_KV_TILE = 16 };
 typedef struct {
