@@ -82,6 +82,35 @@ static void store_row(int32_t type, const float *x, void *out, size_t n) {
     }
 }
 
+// Signed bytes, ±127 at the largest; the scale is NaN where an element is not finite.
+static float quantize_kv(const float *x, int8_t *q, size_t n) {
+    vf most = (vf)0;
+    vi strange = (vi)0;
+    for (size_t i = 0; i < n; i += W) {
+        vf v = i + W <= n ? load(x + i) : load_part(x + i, n - i);
+        vf a = of_bits(bits_of(v) & 0x7fffffff);
+        strange |= bits_of(a) >= 0x7f800000;
+        most = a > most ? a : most;
+    }
+    float largest = max_of_numbers(most);
+    bool finite = max_lanes(of_bits(strange & 0x3f800000)) == 0;
+    // Too small for a reciprocal that is finite, or nothing there: zeros.
+    float inverse = finite && largest >= 1e-30f ? 127.0f / largest : 0;
+    for (size_t i = 0; i < n; i += W) {
+        size_t count = n - i < W ? n - i : W;
+        vf v = count == W ? load(x + i) : load_part(x + i, count);
+        v = inverse == 0 ? (vf)0 : v * inverse;
+        // Adding 1.5·2²³ rounds to the nearest even integer and leaves it in the low bits.
+        vi rounded = bits_of(v + 12582912.0f) - 0x4b400000;
+        int8_t __attribute__((ext_vector_type(W))) bytes =
+            __builtin_convertvector(rounded, int8_t __attribute__((ext_vector_type(W))));
+        memcpy(q + i, &bytes, count);
+    }
+    return !finite ? NAN : inverse == 0 ? 0 : largest / 127.0f;
+}
+
+#include "store_kv.h"
+
 static float maximum(const float *x, size_t n) {
     // A comparison with NaN is false, so NaN never enters.
     vf best[4] = {(vf)-INFINITY, (vf)-INFINITY, (vf)-INFINITY, (vf)-INFINITY};

@@ -183,42 +183,7 @@ static void store_row(int32_t type, const float *x, void *out, size_t n) {
     }
 }
 
-static float element(int32_t type, const void *base, size_t i) {
-    float f;
-    mk_dequantize_part(type, base, i, 1, &f);
-    return f;
-}
-
-static void attention(const mk_kv_layer *kv, const int32_t *block_table, size_t first, size_t length,
-                      const float *query, size_t heads, size_t head_begin, size_t head_end, float scale, float softcap,
-                      float *out) {
-    size_t size = (size_t)kv->head_size, block = (size_t)kv->block_size;
-    size_t slot_elements = (size_t)kv->kv_heads * size;
-    for (size_t h = head_begin; h < head_end; h++) {
-        size_t kv_head = h / (heads / (size_t)kv->kv_heads);
-        const float *q = query + h * size;
-        float *o = out + h * size;
-        double sum = 0, largest = -INFINITY, acc[512] = {0};
-        for (size_t p = first; p < length; p++) {
-            size_t slot = (size_t)block_table[p / block] * block + p % block;
-            size_t at = slot * slot_elements + kv_head * size;
-            double score = 0;
-            for (size_t i = 0; i < size; i++) score += (double)q[i] * element(kv->type, kv->keys, at + i);
-            score *= scale;
-            if (softcap > 0) score = softcap * tanh(score / softcap);
-            if (score > largest) {
-                double shrink = exp(largest - score);
-                sum *= shrink;
-                for (size_t i = 0; i < size; i++) acc[i] *= shrink;
-                largest = score;
-            }
-            double weight = score == -INFINITY ? 0 : exp(score - largest);
-            sum += weight;
-            for (size_t i = 0; i < size; i++) acc[i] += weight * element(kv->type, kv->values, at + i);
-        }
-        for (size_t i = 0; i < size; i++) o[i] = sum == 0 ? 0 : (float)(acc[i] / sum);
-    }
-}
+#include "attention_scalar.h"
 
 static size_t argmax(const float *x, size_t n) {
     size_t best = 0;
@@ -257,7 +222,10 @@ const mk_kernels mk_table_scalar = {
     .gelu_mul = gelu_mul,
     .rope = rope,
     .store_row = store_row,
+    .store_kv = store_kv,
     .attention = attention,
+    .attention_part = attention_part,
+    .attention_merge = attention_merge,
     .argmax = argmax,
     .max = maximum,
     .exp_sum = exp_sum,

@@ -47,23 +47,33 @@ INLINE vf from_bf16(const void *p) {
     return of_bits(__builtin_convertvector(v, vi) << 16);
 }
 
+// Every other lane of two vectors, as one.
+INLINE vf even_lanes(vf a, vf b) {
+#if W == 16
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+#elif W == 8
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+#else
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6);
+#endif
+}
+INLINE vf odd_lanes(vf a, vf b) {
+#if W == 16
+    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+#elif W == 8
+    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+#else
+    return __builtin_shufflevector(a, b, 1, 3, 5, 7);
+#endif
+}
+
 // Lane i of the result is the sum of the lanes of v[i]; W vectors in.
 INLINE vf transpose_sum(vf *v) {
 #pragma clang loop unroll(full)
     for (int step = W / 2; step > 0; step /= 2) {
 #pragma clang loop unroll(full)
-        for (int i = 0; i < step; i++) {
-            vf a = v[2 * i], b = v[2 * i + 1];
-#if W == 16
-            v[i] = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
-                   + __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-#elif W == 8
-            v[i] = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14)
-                   + __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
-#else
-            v[i] = __builtin_shufflevector(a, b, 0, 2, 4, 6) + __builtin_shufflevector(a, b, 1, 3, 5, 7);
-#endif
-        }
+        for (int i = 0; i < step; i++)
+            v[i] = even_lanes(v[2 * i], v[2 * i + 1]) + odd_lanes(v[2 * i], v[2 * i + 1]);
     }
     return v[0];
 }

@@ -1,4 +1,4 @@
-internal import MartinetTensors
+public import MartinetModels
 
 /// How activations and the KV cache are held.
 public enum DType: String, Sendable, Hashable, CaseIterable {
@@ -28,6 +28,8 @@ public struct EngineOptions: Sendable, Hashable {
     public var gpuMemoryUtilization = 0.9
     /// How activations and the KV cache are held.
     public var dtype = DType.auto
+    /// How the KV cache is held; `nil` as ``dtype`` says. With ``DType/float32`` it is float32 whatever this is.
+    public var kvCacheDtype: KeyValueType?
     /// Compute threads; `nil` takes the cores this process may use.
     public var threads: Int?
     /// Where the seeds of requests without one come from.
@@ -53,10 +55,10 @@ public struct EngineOptions: Sendable, Hashable {
     /// Everything at its default.
     public init() {}
 
-    var keyValueType: ElementType {
+    var keyValueType: KeyValueType {
         switch dtype {
-        case .auto, .float16: .float16
-        case .bfloat16: .bfloat16
+        case .auto, .float16: kvCacheDtype ?? .float16
+        case .bfloat16: kvCacheDtype ?? .bfloat16
         case .float32: .float32
         }
     }

@@ -77,7 +77,7 @@ struct ForwardBatchTests {
     }
 
     @Test(arguments: [
-        RunnerOptions(keyValueType: .q8_0), RunnerOptions(threads: 0), RunnerOptions(threads: 1 << 20),
+        RunnerOptions(threads: 0), RunnerOptions(threads: 1 << 20),
         RunnerOptions(instructionSet: 99),
     ]) func refusesOptions(_ options: RunnerOptions) throws {
         let network = try ModelNetwork(ModelFile.open(path: TestModels.tiny("llama")))

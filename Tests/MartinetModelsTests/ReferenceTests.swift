@@ -15,8 +15,11 @@ struct ReferenceTests {
         network = try ModelNetwork(ModelFile.open(path: TestModels.smollm2()))
     }
 
-    private func runner(_ precision: RunnerOptions.Precision, tokens: Int) throws -> any ModelRunner {
-        try network.makeRunner(limits: .forTests(tokens: tokens), options: RunnerOptions(precision: precision))
+    private func runner(
+        _ precision: RunnerOptions.Precision, keyValueType: KeyValueType = .float16, tokens: Int
+    ) throws -> any ModelRunner {
+        try network.makeRunner(
+            limits: .forTests(tokens: tokens), options: RunnerOptions(precision: precision, keyValueType: keyValueType))
     }
 
     @Test func exactLogitsAreTheReferences() throws {
@@ -42,14 +45,15 @@ struct ReferenceTests {
         }
     }
 
-    @Test func fastPathKeepsTheDistribution() throws {
+    @Test(arguments: [KeyValueType.float16, .int8]) func fastPathKeepsTheDistribution(_ type: KeyValueType) throws {
         let tokens = reference.text.tokens
         let exact = try runner(.exact, tokens: tokens.count).allLogits(tokens)
-        let fast = try runner(.fast, tokens: tokens.count).allLogits(tokens)
+        let fast = try runner(.fast, keyValueType: type, tokens: tokens.count).allLogits(tokens)
         let divergences = zip(exact, fast).map(divergence)
         let mean = divergences.reduce(0, +) / Double(divergences.count)
         let agreement = Double(zip(exact, fast).filter { argmax($0) == argmax($1) }.count) / Double(tokens.count)
-        print("fast: mean divergence \(mean), largest \(divergences.max() ?? 0), same first choice \(agreement)")
+        print(
+            "fast, \(type): mean divergence \(mean), largest \(divergences.max() ?? 0), same first choice \(agreement)")
         #expect(mean < 0.01)
         #expect(agreement >= 0.99)
         for (name, rows) in [("exact", exact), ("fast", fast)] {

@@ -30,6 +30,7 @@ enum {
     MK_Q6_K = 14,
     MK_IQ4_NL = 20,
     MK_IQ4_XS = 23,
+    MK_I8 = 24,
     MK_BF16 = 30,
 };
 
@@ -42,16 +43,54 @@ enum {
     MK_ISA_NEON = 16,
 };
 
-// A block of paged keys or values: token slots of `kv_heads * head_size` elements, of type MK_F32, MK_F16 or MK_BF16.
-// The slot of position p is block_table[p / block_size] * block_size + p % block_size.
+// One layer of paged keys and values. The slot of position p is block_table[p / block_size] * block_size
+// + p % block_size. Slots lie in tiles of MK_KV_TILE, one tile for each kv head: that of a slot and a head is number
+// slot / MK_KV_TILE * kv_heads + head. A tile of keys is [head_size][MK_KV_TILE], so that a vector holds one element of
+// many keys; a tile of values is [MK_KV_TILE][head_size]. With MK_I8 a float scale for each slot follows,
+// and heads are stored rotated by a Hadamard matrix, which attention undoes.
+// Any block size works; multiples of MK_KV_TILE are fast.
+enum { MK_KV_TILE = 16 };
 typedef struct {
-    const void *keys;            // one layer's keys: [slot][kv_head][head_size]
-    const void *values;          // one layer's values, the same layout
-    int32_t type;                // MK_F32, MK_F16 or MK_BF16
+    void *keys;
+    void *values;
+    int32_t type;                // MK_F32, MK_F16, MK_BF16 or MK_I8
     int32_t block_size;          // tokens per block
     int32_t kv_heads;
     int32_t head_size;           // a multiple of 4, at most 512
 } mk_kv_layer;
+
+// Bytes of an element of the cache.
+static inline size_t mk_kv_element_bytes(int32_t type) { return type == MK_F32 ? 4 : type == MK_I8 ? 1 : 2; }
+static inline size_t mk_kv_tile_bytes(int32_t type, size_t head_size) {
+    return MK_KV_TILE * (mk_kv_element_bytes(type) * head_size + (type == MK_I8 ? 4 : 0));
+}
+
+// The attention of consecutive tokens of one sequence, for the query heads that share one kv head.
+typedef struct {
+    const mk_kv_layer *layer;
+    const int32_t *block_table;
+    size_t position;             // of the first token
+    size_t tokens;               // at least 1
+    size_t window;               // positions that a token sees, itself included; 0 for all
+    size_t kv_head;
+    size_t group;                // query heads that share the kv head
+    const float *query;          // the first token's first such head; [group][head_size] for each token
+    float *out;                  // as query
+    size_t stride;               // floats from one token to the next, in query and out
+    float scale;                 // of the scores
+    float softcap;               // 0 means none
+} mk_attention;
+
+// Query heads, of one token or of several, that attention computes side by side.
+static inline size_t mk_attention_rows(size_t head_size) {
+    size_t rows = 8192 / ((head_size + 15) / 16 * 16);
+    return rows < 48 ? rows : 48;
+}
+
+// Positions of a part: sums over parts are made apart from one another and then merged in ascending order.
+enum { MK_ATTENTION_PART = 512 };
+// Floats of one query head's state over a part: its sums, the largest score and the sum of weights.
+static inline size_t mk_attention_state_floats(size_t head_size) { return (head_size + 15) / 16 * 16 + 16; }
 
 typedef struct {
     int32_t isa;
@@ -96,13 +135,17 @@ typedef struct {
     // Stores floats as the cache's type.
     void (*store_row)(int32_t type, const float *x, void *out, size_t n);
 
-    // Attention of one query token for query heads head_begin..<head_end: positions first..<length of the sequence
-    // (first > 0 for a sliding window), online softmax over blocks in ascending order, grouped queries
-    // (query head h reads kv head h / (heads / kv_heads)). query and out are [heads][head_size].
-    // softcap 0 means none. The result does not depend on how heads are split.
-    void (*attention)(const mk_kv_layer *kv, const int32_t *block_table, size_t first, size_t length,
-                      const float *query, size_t heads, size_t head_begin, size_t head_end, float scale, float softcap,
-                      float *out);
+    // Stores one token's keys and values, [kv_heads][head_size] each, in a slot. MK_I8 takes a scale per head.
+    void (*store_kv)(const mk_kv_layer *layer, size_t slot, const float *key, const float *value);
+
+    // Causal attention with an online softmax (Milakov and Gimelshein, 2018) over blocks of 64 positions that are
+    // aligned from position 0. A token's result does not depend on the other tokens of the call.
+    void (*attention)(const mk_attention *attention);
+    // The same in steps that may run on different threads: the states of all query heads over positions
+    // part * MK_ATTENTION_PART and up, [tokens * group][mk_attention_state_floats]; then, with `parts` such
+    // arrays one after the other, what attention() gives.
+    void (*attention_part)(const mk_attention *attention, size_t part, float *states);
+    void (*attention_merge)(const mk_attention *attention, size_t parts, const float *states);
 
     // Sampling helpers over a row of logits.
     size_t (*argmax)(const float *x, size_t n);                       // the first of equals; NaN never wins

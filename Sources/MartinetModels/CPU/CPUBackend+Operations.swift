@@ -43,32 +43,42 @@ extension CPUBackend {
     }
 
     package func attend(_ step: AttentionStep<CPUBackend>) {
-        let tokens = rowCount(step.queries)
-        let cache = cache
         let headSize = step.queries.width / headCount
         let keyValueHeads = step.keys.width / headSize
-        let type = Int32(cache.type.rawValue)
+        let layer = cache.layer(step.layer)
         forRows(of: step.queries, costFactor: 2) { index in
             let (cosines, sines) = self.angles(rope: step.rope, token: index)
             let key = step.keys.row(index)
             self.kernels.rope?(
                 step.queries.row(index), self.headCount, headSize, self.rotarySize, cosines, sines, self.interleaved)
             self.kernels.rope?(key, keyValueHeads, headSize, self.rotarySize, cosines, sines, self.interleaved)
-            let slot = self.slot(token: index)
-            self.kernels.store_row?(type, key, cache.keys(layer: step.layer, slot: slot), step.keys.width)
-            self.kernels.store_row?(
-                type, step.values.row(index), cache.values(layer: step.layer, slot: slot), step.values.width)
+            self.kernels.store_kv?(layer, self.slot(token: index), key, step.values.row(index))
         }
+        let plan = attentionPlan(window: step.window, keyValueHeads: keyValueHeads, headSize: headSize)
         let group = headCount / keyValueHeads
-        let layer = cache.layer(step.layer)
-        forPieces(tokens * keyValueHeads) { index in
-            let token = index / keyValueHeads
-            let head = index % keyValueHeads * group
-            let length = self.position(token: token) + 1
-            let first = step.window.map { max(0, length - $0) } ?? 0
-            self.kernels.attention?(
-                layer, self.blockTable(token: token), first, length, step.queries.row(token), self.headCount, head,
-                head + group, step.scale, 0, step.output.row(token))
+        func describe(_ piece: AttentionPlan.Piece) -> mk_attention {
+            let offset = piece.keyValueHead * group * headSize
+            return mk_attention(
+                layer: layer, block_table: blockTable(token: piece.firstToken), position: piece.position,
+                tokens: piece.tokenCount, window: step.window ?? 0, kv_head: piece.keyValueHead, group: group,
+                query: step.queries.row(piece.firstToken) + offset, out: step.output.row(piece.firstToken) + offset,
+                stride: step.queries.width, scale: step.scale, softcap: 0)
+        }
+        let states = attentionStateBase
+        plan.pieces.withUnsafeBufferPointer { pieces in
+            forPieces(pieces.count) { index in
+                let piece = pieces[index]
+                var attention = describe(piece)
+                if let part = piece.part {
+                    self.kernels.attention_part?(&attention, part, states + piece.stateOffset)
+                } else {
+                    self.kernels.attention?(&attention)
+                }
+            }
+        }
+        for merge in plan.merges {
+            var attention = describe(merge.whole)
+            kernels.attention_merge?(&attention, merge.partCount, states + merge.whole.stateOffset)
         }
     }
 }

@@ -31,6 +31,10 @@ package final class CPUBackend: Backend {
     /// By token: its id, its slot in the pool, its position, and where its sequence's block table starts.
     private let tokens: AlignedBuffer<Int32>
     private let slots, positions, tableOffsets: AlignedBuffer<Int>
+    /// The step's sequences, and its attention cut into pieces: by window, 0 for none.
+    private var runs: [AttentionPlan.Run] = []
+    private var attentionPlans: [Int: AttentionPlan] = [:]
+    private var attentionStates: AlignedBuffer<Float>
     /// The block tables of the step's sequences, one after the other.
     private var blockTables: AlignedBuffer<Int32>
     /// `[rope][token][rotarySize / 2]`.
@@ -75,6 +79,7 @@ package final class CPUBackend: Backend {
         sines = try reserve(ropes.count * limits.maxBatchedTokens * rotarySize / 2)
         packed = try reserve(64)
         blockTables = try reserve(1 << 14)
+        attentionStates = try reserve(64)
         scratchBytes = bytes
     }
 
@@ -172,6 +177,10 @@ package final class CPUBackend: Backend {
         for (index, token) in batch.tokens.enumerated() { tokens.pointer[index] = token }
         let tableCount = batch.slices.reduce(0) { $0 + $1.blocks.count }
         try growBlockTables(to: tableCount)
+        runs = batch.slices.map {
+            AttentionPlan.Run(firstToken: $0.tokens.lowerBound, tokenCount: $0.tokens.count, position: $0.start)
+        }
+        attentionPlans.removeAll(keepingCapacity: true)
         let tables = blockTables.pointer
         var tableStart = 0
         for slice in batch.slices {
@@ -198,6 +207,30 @@ package final class CPUBackend: Backend {
         scratchBytes += larger.byteCount - blockTables.byteCount
         blockTables = larger
     }
+
+    /// The step's attention in pieces, for layers with a window.
+    func attentionPlan(window: Int?, keyValueHeads: Int, headSize: Int) -> AttentionPlan {
+        if let plan = attentionPlans[window ?? 0] { return plan }
+        func plan(threads: Int) -> AttentionPlan {
+            AttentionPlan(
+                runs: runs, window: window, keyValueHeads: keyValueHeads, group: headCount / keyValueHeads,
+                headSize: headSize, threadCount: threads)
+        }
+        var chosen = plan(threads: team.threadCount)
+        if chosen.stateCount > attentionStates.count {
+            if let larger: AlignedBuffer<Float> = try? .reserve(2 * chosen.stateCount) {
+                scratchBytes += larger.byteCount - attentionStates.byteCount
+                attentionStates = larger
+            } else {
+                // Without memory for the states of parts, contexts stay whole.
+                chosen = plan(threads: 1)
+            }
+        }
+        attentionPlans[window ?? 0] = chosen
+        return chosen
+    }
+
+    var attentionStateBase: UnsafeMutablePointer<Float> { attentionStates.pointer }
 
     func token(_ index: Int) -> Int { Int(tokens.pointer[index]) }
     func slot(token: Int) -> Int { slots.pointer[token] }

@@ -85,7 +85,7 @@ public struct LoadedModel: Sendable {
     }
 
     /// Bytes that one token takes in the KV cache, over all layers.
-    public func keyValueBytesPerToken(_ type: ElementType) -> Int {
+    public func keyValueBytesPerToken(_ type: KeyValueType) -> Int {
         // The configuration was bounded when it was read, so this cannot overflow.
         (try? configuration.keyValueBytesPerToken(type)) ?? .max
     }

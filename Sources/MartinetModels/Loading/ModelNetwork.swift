@@ -48,9 +48,7 @@ package struct ModelNetwork: Sendable {
     /// - Throws: ``ModelError`` `invalid_setting` where the limits make no sense.
     package func planMemory(limits: RunnerLimits, options: RunnerOptions) throws(ModelError) -> RunnerMemory {
         try limits.validate()
-        let perToken = try configuration.keyValueBytesPerToken(options.storedKeyValueType)
-        let (pool, overflow) = perToken.multipliedReportingOverflow(by: limits.blockCount * limits.blockSize)
-        guard !overflow else { throw ModelError(.invalidSetting, "the KV pool cannot be addressed") }
+        let pool = try configuration.keyValueBytes(options.storedKeyValueType, limits: limits)
         let heads = configuration.headCount * configuration.headSize
         let keys = configuration.keyValueHeadCount * configuration.headSize
         // As Decoder reserves them; the packed input is at most the widest one.

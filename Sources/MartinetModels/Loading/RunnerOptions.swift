@@ -1,5 +1,3 @@
-public import MartinetTensors
-
 /// How a runner computes.
 public struct RunnerOptions: Sendable, Hashable {
     /// The arithmetic of matrix products.
@@ -11,8 +9,8 @@ public struct RunnerOptions: Sendable, Hashable {
     }
     /// The arithmetic of matrix products.
     public var precision: Precision
-    /// How keys and values are stored: `float16`, `bfloat16` or `float32`. Exact precision takes `float32` whatever this is.
-    public var keyValueType: ElementType
+    /// How keys and values are stored. Exact precision takes `float32` whatever this is.
+    public var keyValueType: KeyValueType
     /// Compute threads, the caller's among them; `nil` takes one for each processor that the process may use.
     public var threads: Int?
     /// An instruction set of the kernels (`MK_ISA_…`); `nil` takes the machine's best.
@@ -20,7 +18,7 @@ public struct RunnerOptions: Sendable, Hashable {
 
     /// Describes how to compute.
     public init(
-        precision: Precision = .fast, keyValueType: ElementType = .float16, threads: Int? = nil,
+        precision: Precision = .fast, keyValueType: KeyValueType = .float16, threads: Int? = nil,
         instructionSet: Int32? = nil
     ) {
         self.precision = precision
@@ -30,5 +28,5 @@ public struct RunnerOptions: Sendable, Hashable {
     }
 
     /// How keys and values really are stored.
-    package var storedKeyValueType: ElementType { precision == .exact ? .float32 : keyValueType }
+    package var storedKeyValueType: KeyValueType { precision == .exact ? .float32 : keyValueType }
 }

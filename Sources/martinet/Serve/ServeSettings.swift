@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MartinetEngine
+import MartinetModels
 import MartinetServer
 import MartinetTelemetry
 
@@ -75,6 +76,9 @@ struct EngineFlags: ParsableArguments {
     @Option(help: "How activations and the KV cache are held: auto, float16, bfloat16, float32 (auto).")
     var dtype: String?
 
+    @Option(help: "How the KV cache is held: auto, float16, bfloat16, float32, int8 (auto: as dtype).")
+    var kvCacheDtype: String?
+
     @Option(help: "Weights are served in the file's own quantisation: auto or gguf (auto).")
     var quantization: String?
 
@@ -135,6 +139,13 @@ struct EngineFlags: ParsableArguments {
                 throw ValidationError("--dtype must be one of \(names), but is `\(name)`.")
             }
             options.dtype = value
+        }
+        if let name = settings.text("kv-cache-dtype", kvCacheDtype), name != "auto" {
+            guard let value = KeyValueType(rawValue: name) else {
+                let names = (["auto"] + KeyValueType.allCases.map(\.rawValue)).joined(separator: ", ")
+                throw ValidationError("--kv-cache-dtype must be one of \(names), but is `\(name)`.")
+            }
+            options.kvCacheDtype = value
         }
         if let name = settings.text("quantization", quantization), !["auto", "gguf", "none"].contains(name) {
             throw ValidationError(
