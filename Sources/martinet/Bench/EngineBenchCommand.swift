@@ -40,6 +40,12 @@ struct EngineBenchCommand: AsyncParsableCommand {
     @Option(help: "Most tokens in a step; the server's default where not given.")
     var maxNumBatchedTokens: Int?
 
+    @Option(help: "How many times longer a step may take for prompts beside streams; inf for no bound.")
+    var maxStepStretch = EngineOptions().maxStepStretch
+
+    @Flag(help: "Guess tokens ahead, which figures of random prompts say little about.")
+    var speculation = false
+
     @Option(help: "auto, float16, bfloat16 or float32.")
     var dtype: String = "auto"
 
@@ -79,6 +85,8 @@ struct EngineBenchCommand: AsyncParsableCommand {
         options.maxNumSeqs = max(16, counts.max() ?? 0)
         options.threads = threads
         options.maxNumBatchedTokens = maxNumBatchedTokens
+        options.maxStepStretch = maxStepStretch
+        if !speculation { options.speculation = .off }
         options.dtype = DType(rawValue: dtype) ?? .auto
         let engine = try InferenceEngine(model: loaded, options: options)
         let needed = max(prefill + 1, EngineBench.promptLength + decode)
