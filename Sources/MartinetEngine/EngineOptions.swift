@@ -36,7 +36,7 @@ public struct EngineOptions: Sendable, Hashable {
     public var seed: UInt64 = 0
     /// How many times longer a step may take for the prompt tokens it carries beside sequences that decode, 1 or more:
     /// it bounds what a long prompt does to the time between others' tokens. Infinite for no bound.
-    public var maxStepStretch = 1.6
+    public var maxStepStretch = 1.75
     /// Most sequences that may wait.
     public var maxWaiting = 4096
     /// Whether requests reuse the KV blocks of equal prefixes.

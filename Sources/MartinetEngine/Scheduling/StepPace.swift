@@ -5,9 +5,11 @@
 package struct StepPace {
     /// How many times longer a step may take for the prompt tokens it carries; infinite for no bound.
     package let stretch: Double
-    /// Tokens that are always let through: on a processor that waits for memory they cost next to nothing, and prompts
-    /// must come to an end.
-    package static let least = 8
+    /// Tokens that are always let through: with the one that decodes they are as many as the kernels take at a time, on
+    /// a processor that waits for memory they cost next to nothing, and prompts must come to an end.
+    package static let least = 3
+    /// Prompt tokens from which a step tells what one costs; with fewer, most of the time is the step's own.
+    private static let telling = 16
     /// Weight of the newest figure.
     private static let newest = 0.1
 
@@ -24,8 +26,7 @@ package struct StepPace {
         if promptTokens == 0 {
             guard decodes > 0 else { return }
             Self.update(&decodeSeconds[Self.bucket(decodes)], with: seconds)
-        } else if promptTokens >= 2 * Self.least {
-            // Of fewer tokens one could not tell the cost from that of the step itself.
+        } else if promptTokens >= Self.telling {
             let beside = decodes > 0 ? decodeStep(decodes) ?? 0 : 0
             Self.update(&promptTokenSeconds, with: max(seconds - beside, 0.1 * seconds) / Double(promptTokens))
         }

@@ -64,7 +64,7 @@ struct EngineFlags: ParsableArguments {
     @Option(help: "Most tokens in a step (256 on a CPU).")
     var maxNumBatchedTokens: Int?
 
-    @Option(help: "How many times longer a step may take for prompts beside streams; inf for no bound (1.6).")
+    @Option(help: "How many times longer a step may take for prompts beside streams; inf for no bound (1.75).")
     var maxStepStretch: Double?
 
     @Option(help: "Longest sequence, prompt and output (the model's, or what memory allows).")
