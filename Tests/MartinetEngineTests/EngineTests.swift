@@ -3,7 +3,7 @@ import MartinetModels
 import Testing
 
 /// The engine over ``HistoryRunner``: whatever it does to blocks and batches must not change a sequence's tokens.
-@Suite(.timeLimit(.minutes(1))) struct EngineTests {
+@Suite(.timeLimit(.minutes(5))) struct EngineTests {
     private func makeEngine(
         blocks: Int = 64, blockSize: Int = 4, maxTokens: Int = 32, maxSequences: Int = 8, maxLength: Int = 64,
         maxWaiting: Int = 1000, endTokens: Set<Int32> = [], reuses: Bool = true,

@@ -7,7 +7,7 @@ import MartinetTokenizers
 import Testing
 
 /// The engine over the real default model: SmolLM2-135M-Instruct.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct InferenceEngineTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct InferenceEngineTests {
     /// One engine for all tests that need no other options.
     private static let shared = Result { try makeEngine { _ in } }
 

@@ -3,7 +3,7 @@ import MartinetModels
 import Testing
 
 /// Guessing ahead changes no token: the same requests with and without it, over text that mostly repeats itself.
-@Suite(.timeLimit(.minutes(1))) struct SpeculationTests {
+@Suite(.timeLimit(.minutes(5))) struct SpeculationTests {
     private struct Setup: CustomTestStringConvertible {
         var name: String
         var blocks = 256
