@@ -220,13 +220,15 @@ INLINE void finish_rows(vf dots, size_t first, size_t end, const float *bias, bo
     store_part(out, total + load_part(lanes + first, end - first), end - first);
 }
 
+#include "matmul_plain.h"
+
 static void matmul(int32_t type, const void *weights, size_t stride, size_t row_begin, size_t row_end, size_t columns,
                    const void *packed, size_t packed_bytes, size_t tokens, const float *bias, bool accumulate,
                    float *out, size_t out_stride) {
     const mk_format *format = mk_format_of(type);
     if (!format) return;
     if (!format->group) {
-        matmul_exact(type, weights, stride, row_begin, row_end, columns, packed, packed_bytes / 4, tokens, bias,
+        matmul_plain(type, weights, stride, row_begin, row_end, columns, packed, packed_bytes / 4, tokens, bias,
                      accumulate, out, out_stride);
         return;
     }
