@@ -11,7 +11,7 @@
 #define W 8
 #define PANELS 1
 #define TOKENS 4
-#define MORE_PANELS 2
+#define MORE_PANELS 4
 #define PAIR_VECTOR v16s
 #define PAIRS(w, x) ((v16s)_mm256_maddubs_epi16((__m256i)(w), (__m256i)(x)))
 #define PAIR_SUMS(v) ((vi)_mm256_madd_epi16((__m256i)(v), _mm256_set1_epi16(1)))

@@ -3,7 +3,7 @@
 //
 // A lane's sum is made of sums over 64 columns, in ascending order; long sums of small terms lose fewer bits that way.
 
-enum { PLAIN_PANELS = 2, MORE_PLAIN_PANELS = 4, PLAIN_TOKENS = W == 8 ? 4 : 8, PLAIN_COLUMNS = 64 };
+enum { PLAIN_PANELS = 2, MORE_PLAIN_PANELS = 4, PLAIN_TOKENS = W == 8 ? 6 : 8, PLAIN_COLUMNS = 64 };
 
 INLINE vf plain_at(int32_t type, const uint8_t *panel, size_t column) {
     if (type == MK_F32) return load((const float *)panel + column * W);
@@ -50,7 +50,7 @@ typedef void plain_function(size_t panels, size_t tokens, const uint8_t *const *
         case PLAIN_PANELS * 16 + 1: PLAIN(TYPE, PLAIN_PANELS, 1); break;                                               \
         case PLAIN_PANELS * 16 + 2: PLAIN(TYPE, PLAIN_PANELS, 2); break;                                               \
         case PLAIN_PANELS * 16 + 4: PLAIN(TYPE, PLAIN_PANELS, 4); break;                                               \
-        case PLAIN_PANELS * 16 + 8: PLAIN(TYPE, PLAIN_PANELS, PLAIN_TOKENS); break;                                    \
+        case PLAIN_PANELS * 16 + PLAIN_TOKENS: PLAIN(TYPE, PLAIN_PANELS, PLAIN_TOKENS); break;                         \
         case 16 + 1: PLAIN(TYPE, 1, 1); break;                                                                         \
         case 16 + 2: PLAIN(TYPE, 1, 2); break;                                                                         \
         case 16 + 4: PLAIN(TYPE, 1, 4); break;                                                                         \
