@@ -1,8 +1,8 @@
 // The products of a group by way of sums of 16 bits: two unsigned × signed byte products fill a lane, and several such
 // lanes are added before they are widened, as many as cannot overflow.
 //
-// The includer defines PAIRS(w, x): Σ of two byte products per lane of 16 bits, PAIR_SUMS(v): Σ of two such lanes per lane
-// of 32 bits, and PAIR_VECTOR, the type of lanes of 16 bits.
+// The includer defines PAIRS(w, x): Σ of two byte products per lane of 16 bits, PAIR_SUMS(v): Σ of two such lanes per
+// lane of 32 bits, and PAIR_VECTOR, the type of lanes of 16 bits.
 
 // How many products of bytes of so many bits fit: 2 · 128 · (2ᵇⁱᵗˢ - 1) each, of 32767.
 INLINE int short_steps(int bits) { return bits <= 4 ? 8 : bits == 5 ? 4 : 2; }

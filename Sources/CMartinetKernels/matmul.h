@@ -5,8 +5,8 @@
 // tokens or threads.
 //
 // The includer defines DOT(acc, w, x, wide): acc + Σ of four unsigned × signed byte products per lane, or else the
-// function group_dots; and how many panels and tokens it has registers for: PANELS × TOKENS, and MORE_PANELS for a single
-// token. With DOT_SUBTRACTS_128 its products are of wide bytes less 128, which is the zero point of all of them.
+// function group_dots; and how many panels and tokens it has registers for: PANELS × TOKENS, and MORE_PANELS for a
+// single token. With DOT_SUBTRACTS_128 its products are of wide bytes less 128, the zero point of all of them.
 
 INLINE vi broadcast_at(const void *p) {
     int32_t v;

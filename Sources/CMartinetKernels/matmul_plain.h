@@ -1,5 +1,5 @@
-// Products of panels of F32, F16 and BF16 weights with float32 activations: W rows in the lanes of a vector, some panels
-// and tokens at a time.
+// Products of panels of F32, F16 and BF16 weights with float32 activations: W rows in the lanes of a vector, some
+// panels and tokens at a time.
 //
 // A lane's sum is made of sums over 64 columns, in ascending order; long sums of small terms lose fewer bits that way.
 

@@ -23,8 +23,8 @@
 #include "panels.h"
 #include "matmul.h"
 
-// `vusmmlaq` multiplies two rows of 8 bytes with two columns of 8 bytes: here two rows of weights with the two planes of
-// a token's activations, so it does what two dot products would, in one instruction.
+// `vusmmlaq` multiplies two rows of 8 bytes with two columns of 8 bytes: here two rows of weights with the two planes
+// of a token's activations, so it does what two dot products would, in one instruction.
 INLINE void group_dots(SHAPE f, int panels, int tokens, const uint8_t *const *elements, const mk_packed *x, size_t b,
                        int part, vi *high, vi *low) {
     int steps = f.group / 4;

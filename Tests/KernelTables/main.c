@@ -274,7 +274,8 @@ static void test_products(int32_t type) {
 // Scales that are zero, subnormal, the largest half, infinite or NaN; activations at their extremes.
 static void test_extremes(int32_t type) {
     static const float scales[][4] = {
-        {0, 6e-8f, -6e-8f, 1e-6f}, {65504, -65504, 65504, 1}, {INFINITY, 1, 1, 1}, {NAN, 0.5f, 0.5f, 1}, {0, -0.0f, 0, 0},
+        {0, 6e-8f, -6e-8f, 1e-6f}, {65504, -65504, 65504, 1}, {INFINITY, 1, 1, 1},
+        {NAN, 0.5f, 0.5f, 1},      {0, -0.0f, 0, 0},
     };
     float actual[TOKENS * ROWS], expected[TOKENS * ROWS];
     for (size_t i = 0; i < sizeof scales / sizeof *scales; i++) {
@@ -340,7 +341,8 @@ static void test_attention(int32_t type, size_t heads, size_t kv_heads, size_t s
           heads, kv_heads, size, first, length, error);
     for (size_t h = 0; h < heads; h++)
         table->attention(&kv, blocks_of, first, length, query, heads, h, h + 1, 0.125f, softcap, part);
-    check(same_bits(part, whole, heads * size), "attention of %zu/%zu heads of %zu: heads alone", heads, kv_heads, size);
+    check(same_bits(part, whole, heads * size), "attention of %zu/%zu heads of %zu: heads alone", heads, kv_heads,
+          size);
     free(plain), free(query), free(whole), free(expected), free(part), free(keys), free(values), free(blocks_of);
 }
 
@@ -420,7 +422,8 @@ static void test_elementwise(void) {
         float cosines[64], sines[64];
         fill(cosines, 64, 1), fill(sines, 64, 1), fill(a, r[0] * r[1], 1);
         memcpy(e, a, sizeof e);
-        table->rope(a, r[0], r[1], r[2], cosines, sines, i % 2), scalar->rope(e, r[0], r[1], r[2], cosines, sines, i % 2);
+        table->rope(a, r[0], r[1], r[2], cosines, sines, i % 2);
+        scalar->rope(e, r[0], r[1], r[2], cosines, sines, i % 2);
         check(error_of(a, e, r[0] * r[1]) < 1e-6, "rope of %zu heads of %zu", r[0], r[1]);
     }
 }
