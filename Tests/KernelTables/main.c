@@ -320,42 +320,111 @@ static void test_extremes(int32_t type) {
 
 // MARK: Attention
 
-static void test_attention(int32_t type, size_t heads, size_t kv_heads, size_t size, size_t block, size_t first,
-                           size_t length, float softcap, float magnitude) {
-    size_t blocks = (length + block - 1) / block + 2, elements = blocks * block * kv_heads * size;
-    float *plain = buffer(4 * elements), *query = buffer(4 * heads * size), *whole = buffer(4 * heads * size);
-    float *expected = buffer(4 * heads * size), *part = buffer(4 * heads * size);
-    void *keys = buffer(4 * elements), *values = buffer(4 * elements);
+typedef struct {
+    int32_t type;
+    size_t heads, kv_heads, size, block, position, tokens, window;
+    float softcap, magnitude;
+} shape;
+
+// What `k` attends to in a cache that it has written itself, token after token in calls of `width` tokens; with no width,
+// each part of the context by itself.
+static void attend(const mk_kernels *k, const shape *s, const int32_t *blocks, const float *rows, const float *query,
+                   size_t width, float *out) {
+    size_t length = s->position + s->tokens, row = s->kv_heads * s->size, count = (length + s->block - 1) / s->block + 2;
+    size_t bytes = mk_round_up(count * s->block, MK_KV_TILE) / MK_KV_TILE * s->kv_heads
+                   * mk_kv_tile_bytes(s->type, s->size);
+    mk_kv_layer kv = {malloc(bytes), malloc(bytes), s->type, (int32_t)s->block, (int32_t)s->kv_heads, (int32_t)s->size};
+    if (!kv.keys || !kv.values) abort();
+    // What was never written must not count.
+    memset(kv.keys, 0xff, bytes), memset(kv.values, 0xff, bytes);
+    for (size_t p = 0; p < length; p++)
+        k->store_kv(&kv, (size_t)blocks[p / s->block] * s->block + p % s->block, rows + 2 * p * row,
+                    rows + (2 * p + 1) * row);
+    size_t group = s->heads / s->kv_heads, stride = s->heads * s->size;
+    for (size_t head = 0; head < s->kv_heads; head++) {
+        for (size_t t = 0; t < s->tokens; t += width ? width : s->tokens) {
+            size_t tokens = !width || width > s->tokens - t ? s->tokens - t : width;
+            size_t at = t * stride + head * group * s->size;
+            mk_attention a = {&kv,  blocks, s->position + t, tokens, s->window, head, group, query + at,
+                              out + at, stride, 0.125f, s->softcap};
+            if (width) {
+                k->attention(&a);
+                continue;
+            }
+            size_t first = s->window > s->position ? 0 : s->window ? s->position + 1 - s->window : 0;
+            size_t begin = first / MK_ATTENTION_PART, end = (length - 1) / MK_ATTENTION_PART + 1;
+            size_t floats = tokens * group * mk_attention_state_floats(s->size);
+            float *states = buffer(4 * (end - begin) * floats);
+            for (size_t part = begin; part < end; part++)
+                k->attention_part(&a, part, states + (part - begin) * floats);
+            k->attention_merge(&a, end - begin, states);
+            free(states);
+        }
+    }
+    free(kv.keys), free(kv.values);
+}
+
+static void test_attention(const shape *s) {
+    size_t length = s->position + s->tokens, blocks = (length + s->block - 1) / s->block + 2;
+    size_t elements = 2 * length * s->kv_heads * s->size, outputs = s->tokens * s->heads * s->size;
+    float *rows = buffer(4 * elements), *query = buffer(4 * outputs), *whole = buffer(4 * outputs);
+    float *expected = buffer(4 * outputs), *part = buffer(4 * outputs);
     int32_t *blocks_of = buffer(4 * blocks);
     for (size_t i = 0; i < blocks; i++) blocks_of[i] = (int32_t)(blocks - 1 - i);
-    fill(plain, elements, 1);
-    scalar->store_row(type, plain, keys, elements);
-    fill(plain, elements, 1);
-    scalar->store_row(type, plain, values, elements);
-    fill(query, heads * size, magnitude);
-    mk_kv_layer kv = {keys, values, type, (int32_t)block, (int32_t)kv_heads, (int32_t)size};
-    table->attention(&kv, blocks_of, first, length, query, heads, 0, heads, 0.125f, softcap, whole);
-    scalar->attention(&kv, blocks_of, first, length, query, heads, 0, heads, 0.125f, softcap, expected);
-    double error = error_of(whole, expected, heads * size);
-    check(error < (softcap > 0 ? 2e-5 : 5e-6), "attention of type %d, %zu/%zu heads of %zu, %zu..<%zu: off by %g", type,
-          heads, kv_heads, size, first, length, error);
-    for (size_t h = 0; h < heads; h++)
-        table->attention(&kv, blocks_of, first, length, query, heads, h, h + 1, 0.125f, softcap, part);
-    check(same_bits(part, whole, heads * size), "attention of %zu/%zu heads of %zu: heads alone", heads, kv_heads,
-          size);
-    free(plain), free(query), free(whole), free(expected), free(part), free(keys), free(values), free(blocks_of);
+    fill(rows, elements, 1);
+    fill(query, outputs, s->magnitude);
+    attend(table, s, blocks_of, rows, query, s->tokens, whole);
+    attend(scalar, s, blocks_of, rows, query, s->tokens, expected);
+    double error = error_of(whole, expected, outputs);
+    // A score keeps an absolute error of its last bits, which the exponential passes on; a capped one of the cap's.
+    bool large = s->softcap > 0 || s->magnitude > 10;
+    check(error < (large ? 2e-5 : 5e-6), "attention of type %d, %zu/%zu heads of %zu, %zu + %zu: off by %g", s->type,
+          s->heads, s->kv_heads, s->size, s->position, s->tokens, error);
+    for (size_t width = 0; width <= s->tokens; width = width ? width * 3 : 1) {
+        attend(table, s, blocks_of, rows, query, width, part);
+        check(same_bits(part, whole, outputs), "attention of type %d, heads of %zu, %zu + %zu by %zu tokens", s->type,
+              s->size, s->position, s->tokens, width);
+    }
+    free(rows), free(query), free(whole), free(expected), free(part), free(blocks_of);
 }
 
 static void test_attentions(void) {
-    static const int32_t types[] = {MK_F32, MK_F16, MK_BF16};
-    for (int i = 0; i < 3; i++) {
-        test_attention(types[i], 9, 3, 64, 16, 0, 67, 0, 2);
-        test_attention(types[i], 8, 1, 256, 16, 0, 40, 0, 2);
-        test_attention(types[i], 4, 2, 128, 5, 0, 67, 0, 60);
-        test_attention(types[i], 6, 2, 72, 1, 0, 67, 30, 2);
-        test_attention(types[i], 14, 2, 20, 32, 13, 67, 0, 2);
-        test_attention(types[i], 2, 2, 512, 16, 66, 67, 0, 2);
-        test_attention(types[i], 1, 1, 4, 16, 0, 1, 0, 2);
+    static const shape shapes[] = {
+        {0, 9, 3, 64, 16, 66, 1, 0, 0, 2},   {0, 8, 1, 256, 16, 39, 1, 0, 0, 2},  {0, 4, 2, 128, 5, 66, 2, 0, 0, 60},
+        {0, 6, 2, 72, 1, 40, 9, 0, 30, 2},   {0, 14, 2, 20, 32, 60, 10, 50, 0, 2}, {0, 2, 2, 512, 16, 66, 3, 1, 0, 2},
+        {0, 1, 1, 4, 16, 0, 1, 0, 0, 2},     {0, 4, 1, 36, 16, 3, 70, 33, 0, 2},  {0, 3, 1, 24, 7, 1010, 20, 700, 0, 2},
+    };
+    static const int32_t types[] = {MK_F32, MK_F16, MK_BF16, MK_I8};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        for (int t = 0; t < 4; t++) {
+            shape s = shapes[i];
+            s.type = types[t];
+            test_attention(&s);
+        }
+    }
+}
+
+// Tables write the same bytes into the cache, whatever the values.
+static void test_stores(void) {
+    static const float specials[] = {1e-40f, 3e-38f, 1e-31f, 7e4f, 1e30f, INFINITY, -INFINITY, NAN};
+    static const int32_t types[] = {MK_F32, MK_F16, MK_BF16, MK_I8};
+    static const size_t sizes[] = {4, 20, 36, 64};
+    enum { HEADS = 3, SLOTS = 2 * MK_KV_TILE };
+    float key[HEADS * 64], value[HEADS * 64];
+    for (int i = 0; i < 16; i++) {
+        int32_t type = types[i / 4];
+        size_t size = sizes[i % 4], bytes = SLOTS / MK_KV_TILE * HEADS * mk_kv_tile_bytes(type, size);
+        mk_kv_layer a = {buffer(bytes), buffer(bytes), type, 16, HEADS, (int32_t)size};
+        mk_kv_layer e = {buffer(bytes), buffer(bytes), type, 16, HEADS, (int32_t)size};
+        for (size_t slot = 0; slot < SLOTS; slot++) {
+            fill(key, HEADS * size, slot == 20 ? 1e-35f : slot == 21 ? 0 : 3);
+            fill(value, HEADS * size, 1);
+            if (slot < 8) key[slot % 4] = value[size + slot % 4] = specials[slot];
+            table->store_kv(&a, slot, key, value), scalar->store_kv(&e, slot, key, value);
+        }
+        check(!memcmp(a.keys, e.keys, bytes), "store_kv of keys, type %d, heads of %zu", type, size);
+        check(!memcmp(a.values, e.values, bytes), "store_kv of values, type %d, heads of %zu", type, size);
+        free(a.keys), free(a.values), free(e.keys), free(e.values);
     }
 }
 
@@ -446,6 +515,7 @@ int main(int count, char **names) {
             test_extremes(types[i]);
         }
         test_attentions();
+        test_stores();
         test_elementwise();
         printf("%s: %ld checks\n", table_name, checks - before);
     }
