@@ -139,6 +139,7 @@ def test_commands(server, tmp_path):
     assert taken.returncode != 0 and "in use" in taken.stderr
     for flags, words in [
             (["--tensor-parallel-size", "2"], "tensor-parallel-size must be 1"), (["--dtype", "int3"], "dtype"),
+            (["--instruction-set", "mmx"], "scalar"),
             (["--max-num-seqs", "0"], "max-num-seqs"), (["--gpu-memory-utilization", "1.5"], "gpu-memory-utilization"),
             (["--port", "70000"], "port"), (["--max-model-len", "1000000"], "max_model_len"),
             (["--quantization", "awq"], "quantization")]:

@@ -35,11 +35,12 @@ need python3 python3
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [ "$stage" = test ]; then
     need promtool prometheus
-fi
-if [ "$stage" = compare ]; then
-    need cmake cmake
-    need g++ g++
-    python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+    # The NEON kernels are built for aarch64 and tested under emulation.
+    need qemu-aarch64 qemu-user
+    if [ "$(uname -m)" != aarch64 ]; then
+        [ -e /usr/aarch64-linux-gnu/include/stdlib.h ] || missing+=(libc6-dev-arm64-cross)
+        ls /usr/lib/gcc-cross/aarch64-linux-gnu/*/libgcc.a >/dev/null 2>&1 || missing+=(gcc-aarch64-linux-gnu)
+    fi
 fi
 
 install() {

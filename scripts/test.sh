@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds once, runs the Swift tests and the end-to-end tests, and says at the end how many ran.
+# Builds once, runs the Swift tests, the NEON kernels' and the end-to-end tests, and says at the end how many ran.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export CI=${CI:-}
@@ -23,6 +23,8 @@ swift_test() {
 swift_test --skip 'MartinetServerTests|MartinetEngineTests'
 swift_test --filter MartinetEngineTests
 swift_test --filter MartinetServerTests
+neon_failed=0
+scripts/test-neon.sh </dev/null 2>&1 | tee "$logs/neon" || neon_failed=1 failed=1
 timeout --kill-after=10 1200 .venv-test/bin/python -m pytest e2e -q --junitxml="$logs/e2e.xml" </dev/null 2>&1 |
     tee "$logs/pytest" || failed=1
 
@@ -38,11 +40,16 @@ print(suite.get("tests"), int(suite.get("failures")) + int(suite.get("errors")))
 PY
 )
 [ "$e2e_tests" -gt 0 ] || failed=1
+# `Kernel tables: 2774 checks passed, 0 failed`, once for each processor; all of them are one test.
+neon_checks=$(awk '/^Kernel tables:/ { n += $3 } END { print n + 0 }' "$logs/neon")
+[ "$neon_checks" -gt 0 ] || { echo "the tests of the NEON kernels did not run" >&2; neon_failed=1; failed=1; }
 echo
 # The names again, where the last lines are all that is kept.
 grep -E '^.{0,4}✘ Test .* recorded an issue' "$logs/swift" | cut -c1-400
 grep -E '^(FAILED|ERROR) ' "$logs/pytest" | cut -c1-400
 echo "Swift tests:      $((swift_tests - swift_failed)) passed, $swift_failed failed"
+echo "NEON kernels:     $((1 - neon_failed)) passed, $neon_failed failed ($neon_checks checks)"
 echo "End-to-end tests: $((e2e_tests - e2e_failed)) passed, $e2e_failed failed"
-echo "$((swift_tests + e2e_tests - swift_failed - e2e_failed)) passed, $((swift_failed + e2e_failed)) failed"
+tests=$((swift_tests + e2e_tests + 1)) tests_failed=$((swift_failed + e2e_failed + neon_failed))
+echo "$((tests - tests_failed)) passed, $tests_failed failed"
 exit $failed

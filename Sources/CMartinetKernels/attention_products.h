@@ -5,7 +5,7 @@
 
 enum { KEY_TILE = MK_KV_TILE, KEY_BLOCK = 64, KEY_TILES = KEY_BLOCK / KEY_TILE, CHAIN = 32, REGISTER_ROWS = 6 };
 // Vectors that one of REGISTER_ROWS rows has in registers, and tiles of keys that they are.
-enum { REGISTER_VECTORS = W == 16 ? 4 : 2, REGISTER_TILES = REGISTER_VECTORS * W / KEY_TILE };
+enum { REGISTER_VECTORS = W == 8 ? 2 : 4, REGISTER_TILES = REGISTER_VECTORS * W / KEY_TILE };
 
 typedef int8_t vc __attribute__((ext_vector_type(W)));
 

@@ -9,24 +9,18 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
 #define W 8
-#define PANELS 2
-#define TOKENS 2
-#define MORE_PANELS 2
-#define DOT(acc, w, x, wide) dot_bytes(acc, (__m256i)(w), (__m256i)(x), wide)
+#define PANELS 1
+#define TOKENS 4
+#define MORE_PANELS 4
+#define PAIR_VECTOR v16s
+#define PAIRS(w, x) ((v16s)_mm256_maddubs_epi16((__m256i)(w), (__m256i)(x)))
+#define PAIR_SUMS(v) ((vi)_mm256_madd_epi16((__m256i)(v), _mm256_set1_epi16(1)))
 #define TABLE mk_table_avx2
 #define TABLE_ISA MK_ISA_AVX2
 
 #include "vector.h"
 
-// Two products of a byte under 128 with a signed byte fit 16 bits; wider bytes go by halves.
-INLINE vi dot_bytes(vi acc, __m256i w, __m256i x, bool wide) {
-    __m256i nibble = _mm256_set1_epi8(15);
-    __m256i low = _mm256_maddubs_epi16(wide ? _mm256_and_si256(w, nibble) : w, x);
-    acc += (vi)_mm256_madd_epi16(low, _mm256_set1_epi16(1));
-    if (!wide) return acc;
-    __m256i high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(w, 4), nibble), x);
-    return acc + (vi)_mm256_madd_epi16(high, _mm256_set1_epi16(16));
-}
+typedef int16_t v16s __attribute__((ext_vector_type(16)));
 
 #include "rows256.h"
 #include "elementwise.h"
@@ -34,6 +28,7 @@ INLINE vi dot_bytes(vi acc, __m256i w, __m256i x, bool wide) {
 #include "matmul_float.h"
 #include "panels.h"
 #include "matmul.h"
+#include "dots_short.h"
 #include "table.h"
 
 #pragma clang attribute pop

@@ -13,21 +13,16 @@
 #define PANELS 2
 #define TOKENS 4
 #define MORE_PANELS 4
-#define DOT(acc, w, x, wide) dot_bytes(acc, (__m512i)(w), (__m512i)(x), wide)
+#define PAIR_VECTOR v32s
+#define PAIRS(w, x) ((v32s)_mm512_maddubs_epi16((__m512i)(w), (__m512i)(x)))
+#define PAIR_SUMS(v) ((vi)_mm512_madd_epi16((__m512i)(v), _mm512_set1_epi16(1)))
 #define TABLE mk_table_avx512
 #define TABLE_ISA MK_ISA_AVX512
 
 #include "vector.h"
 
-// Two products of a byte under 128 with a signed byte fit 16 bits; wider bytes go by halves.
-INLINE vi dot_bytes(vi acc, __m512i w, __m512i x, bool wide) {
-    __m512i nibble = _mm512_set1_epi8(15);
-    __m512i low = _mm512_maddubs_epi16(wide ? _mm512_and_si512(w, nibble) : w, x);
-    acc += (vi)_mm512_madd_epi16(low, _mm512_set1_epi16(1));
-    if (!wide) return acc;
-    __m512i high = _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(w, 4), nibble), x);
-    return acc + (vi)_mm512_madd_epi16(high, _mm512_set1_epi16(16));
-}
+typedef int16_t v32s __attribute__((ext_vector_type(32)));
+
 
 #include "rows512.h"
 #include "elementwise.h"
@@ -35,6 +30,7 @@ INLINE vi dot_bytes(vi acc, __m512i w, __m512i x, bool wide) {
 #include "matmul_float.h"
 #include "panels.h"
 #include "matmul.h"
+#include "dots_short.h"
 #include "table.h"
 
 #pragma clang attribute pop

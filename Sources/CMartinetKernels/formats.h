@@ -70,6 +70,10 @@ extern const mk_kernels mk_table_scalar;
 extern const mk_kernels mk_table_avx2;
 extern const mk_kernels mk_table_avx512;
 extern const mk_kernels mk_table_avx512_vnni;
+extern const mk_kernels mk_table_avx2_vnni;
+#elif defined(__aarch64__)
+extern const mk_kernels mk_table_neon_dotprod;
+extern const mk_kernels mk_table_neon_i8mm;
 #endif
 
 #endif

@@ -4,8 +4,9 @@
 // over low ones, which is scaled and added to a float, groups in ascending order. That order never depends on rows,
 // tokens or threads.
 //
-// The includer defines DOT(acc, w, x, wide): acc + Σ of four unsigned × signed byte products per lane; and how many
-// panels and tokens it has registers for: PANELS × TOKENS, and MORE_PANELS for a single token.
+// The includer defines DOT(acc, w, x, wide): acc + Σ of four unsigned × signed byte products per lane, or else the
+// function group_dots; and how many panels and tokens it has registers for: PANELS × TOKENS, and MORE_PANELS for a
+// single token. With DOT_SUBTRACTS_128 its products are of wide bytes less 128, the zero point of all of them.
 
 INLINE vi broadcast_at(const void *p) {
     int32_t v;
@@ -47,6 +48,15 @@ typedef struct {
     bool offset, factors, code;
 } SHAPE;
 
+// Whether elements may be 128 or more.
+INLINE bool is_wide(SHAPE f) { return f.bits == 8 || f.code; }
+
+#ifdef DOT_SUBTRACTS_128
+INLINE bool zero_in_dots(SHAPE f) { return is_wide(f); }
+#else
+INLINE bool zero_in_dots(SHAPE f) { return (void)f, false; }
+#endif
+
 // The scale and offset of group `g` of the panel.
 INLINE vf group_scale(SHAPE f, const uint8_t *scales, size_t g, vf *m) {
     size_t halves = f.offset ? 4 * W : 2 * W, groups = 256u / (unsigned)f.group;
@@ -61,10 +71,36 @@ INLINE vf group_scale(SHAPE f, const uint8_t *scales, size_t g, vf *m) {
     return from_f16(p) * factors_at(q);
 }
 
+// Adds to the sums of each panel and token the products of one group: part `part` of the 32 columns `b`.
+// Those of the high bytes go to `high`, those of the low ones to `low`.
+INLINE void group_dots(SHAPE f, int panels, int tokens, const uint8_t *const *elements, const mk_packed *x, size_t b,
+                       int part, vi *high, vi *low);
+
+#ifdef DOT
+INLINE void group_dots(SHAPE f, int panels, int tokens, const uint8_t *const *elements, const mk_packed *x, size_t b,
+                       int part, vi *high, vi *low) {
+    int steps = f.group / 4;
+#pragma clang loop unroll(full)
+    for (int k = part * steps; k < (part + 1) * steps; k++) {
+        vb w[PANELS > MORE_PANELS ? PANELS : MORE_PANELS];
+#pragma clang loop unroll(full)
+        for (int i = 0; i < panels; i++)
+            w[i] = (vb)elements_at(elements[i] + b * elements_bytes(f.bits), k, f.bits, f.code);
+#pragma clang loop unroll(full)
+        for (int t = 0; t < tokens; t++) {
+            vi h = broadcast_at(x[t].q + b * 64 + 4 * k), l = broadcast_at(x[t].q + b * 64 + 32 + 4 * k);
+#pragma clang loop unroll(full)
+            for (int i = 0; i < panels; i++) {
+                high[t * panels + i] = DOT(high[t * panels + i], w[i], h, is_wide(f));
+                low[t * panels + i] = DOT(low[t * panels + i], w[i], l, is_wide(f));
+            }
+        }
+    }
+}
+#endif
+
 INLINE void multiply(SHAPE f, int panels, int tokens, const uint8_t *const *scales, const uint8_t *const *elements,
                      const mk_packed *x, size_t blocks, size_t ahead, vf *total) {
-    bool wide = f.bits == 8 || f.code;
-    int steps = f.group / 4;
     vf sum[4 * PANELS > MORE_PANELS ? 4 * PANELS : MORE_PANELS];
 #pragma clang loop unroll(full)
     for (int i = 0; i < panels * tokens; i++) sum[i] = (vf)0;
@@ -85,25 +121,10 @@ INLINE void multiply(SHAPE f, int panels, int tokens, const uint8_t *const *scal
             for (int t = 0; t < tokens; t++) {
                 for (int i = 0; i < panels; i++) {
                     high[t * panels + i] = (vi)0;
-                    low[t * panels + i] = f.offset ? (vi)0 : broadcast_at(x[t].s + g);
+                    low[t * panels + i] = f.offset || zero_in_dots(f) ? (vi)0 : broadcast_at(x[t].s + g);
                 }
             }
-#pragma clang loop unroll(full)
-            for (int k = part * steps; k < (part + 1) * steps; k++) {
-                vb w[PANELS > MORE_PANELS ? PANELS : MORE_PANELS];
-#pragma clang loop unroll(full)
-                for (int i = 0; i < panels; i++)
-                    w[i] = (vb)elements_at(elements[i] + b * elements_bytes(f.bits), k, f.bits, f.code);
-#pragma clang loop unroll(full)
-                for (int t = 0; t < tokens; t++) {
-                    vi h = broadcast_at(x[t].q + b * 64 + 4 * k), l = broadcast_at(x[t].q + b * 64 + 32 + 4 * k);
-#pragma clang loop unroll(full)
-                    for (int i = 0; i < panels; i++) {
-                        high[t * panels + i] = DOT(high[t * panels + i], w[i], h, wide);
-                        low[t * panels + i] = DOT(low[t * panels + i], w[i], l, wide);
-                    }
-                }
-            }
+            group_dots(f, panels, tokens, elements, x, b, part, high, low);
 #pragma clang loop unroll(full)
             for (int i = 0; i < panels; i++) {
                 vf m, d = group_scale(f, scales[i], g, &m);
@@ -199,13 +220,15 @@ INLINE void finish_rows(vf dots, size_t first, size_t end, const float *bias, bo
     store_part(out, total + load_part(lanes + first, end - first), end - first);
 }
 
+#include "matmul_plain.h"
+
 static void matmul(int32_t type, const void *weights, size_t stride, size_t row_begin, size_t row_end, size_t columns,
                    const void *packed, size_t packed_bytes, size_t tokens, const float *bias, bool accumulate,
                    float *out, size_t out_stride) {
     const mk_format *format = mk_format_of(type);
     if (!format) return;
     if (!format->group) {
-        matmul_exact(type, weights, stride, row_begin, row_end, columns, packed, packed_bytes / 4, tokens, bias,
+        matmul_plain(type, weights, stride, row_begin, row_end, columns, packed, packed_bytes / 4, tokens, bias,
                      accumulate, out, out_stride);
         return;
     }

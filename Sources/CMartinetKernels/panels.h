@@ -23,12 +23,6 @@ INLINE size_t elements_offset(const mk_format *format, size_t columns) {
     return mk_round_up(columns / format->block * scales_bytes(format), 64);
 }
 
-static size_t panel_bytes(int32_t type, size_t columns) {
-    const mk_format *format = mk_format_of(type);
-    if (!format || !format->group) return 0;
-    return mk_round_up(elements_offset(format, columns) + columns / 32 * elements_bytes(format->bits), 64);
-}
-
 // The elements of a block of W rows, four columns of each in a vector. 16 bytes are loaded from each row and
 // transposed in units of 4, so that a lane holds what belongs to its row; nibbles and high bits are then taken apart in
 // all rows at once.
@@ -195,9 +189,22 @@ INLINE void store_elements(int bits, const vi *q, vi *out) {
     }
 }
 
+#include "panels_plain.h"
+
+static size_t panel_bytes(int32_t type, size_t columns) {
+    const mk_format *format = mk_format_of(type);
+    if (!format) return 0;
+    if (!format->group) return plain_panel_bytes(type, columns);
+    return mk_round_up(elements_offset(format, columns) + columns / 32 * elements_bytes(format->bits), 64);
+}
+
 static void make_panel(int32_t type, const void *weights, size_t row_bytes, size_t rows, size_t columns, void *panel) {
     const mk_format *format = mk_format_of(type);
-    if (!format || !format->group || !rows) return;
+    if (!format || !rows) return;
+    if (!format->group) {
+        make_plain_panel(type, weights, row_bytes, rows, columns, panel);
+        return;
+    }
     uint8_t *scales = panel, *elements = scales + elements_offset(format, columns);
     size_t groups = 256 / format->group;
     for (size_t b = 0; b < columns / format->block; b++, scales += scales_bytes(format)) {

@@ -43,8 +43,8 @@ public struct EngineOptions: Sendable, Hashable {
     public var enablePrefixCaching = true
     /// How tokens are guessed ahead; changes no token that comes out.
     public var speculation = Speculation.promptLookup()
-    /// Forces a kernel table by its number, for tests.
-    public var isa: Int32?
+    /// The instruction set to compute with; `nil` takes this machine's best.
+    public var instructionSet: InstructionSet?
 
     /// A step's tokens on a CPU: prompts are computed in chunks of this size, and decoding goes on between them.
     ///

@@ -34,13 +34,16 @@ enum {
     MK_BF16 = 30,
 };
 
-// Instruction sets a kernel table can be made for, best last within each architecture.
+// Instruction sets a kernel table can be made for.
 enum {
     MK_ISA_SCALAR = 0,
     MK_ISA_AVX2 = 1,
     MK_ISA_AVX512 = 2,
     MK_ISA_AVX512_VNNI = 3,
-    MK_ISA_NEON = 16,
+    MK_ISA_AVX2_VNNI = 4,
+    MK_ISA_NEON_DOTPROD = 16,
+    MK_ISA_NEON_I8MM = 17,
+    MK_ISA_COUNT = 18,            // numbers beyond are not in use
 };
 
 // One layer of paged keys and values. The slot of position p is block_table[p / block_size] * block_size
@@ -157,6 +160,7 @@ typedef struct {
 const mk_kernels *mk_kernels_for(int32_t isa);
 // The best table of this machine.
 const mk_kernels *mk_kernels_best(void);
+// The name of an instruction set, such as "avx512-vnni".
 const char *mk_isa_name(int32_t isa);
 
 // Rows of any type, exact: the scalar reference of every format. n is a multiple of the type's block.

@@ -27,7 +27,7 @@ public final class InferenceEngine: Sendable {
         self.plan = plan
         let runnerOptions = RunnerOptions(
             precision: options.dtype == .float32 ? .exact : .fast, keyValueType: options.keyValueType,
-            threads: options.threads, instructionSet: options.isa)
+            threads: options.threads, instructionSet: options.instructionSet?.code)
         engine = try Engine(
             maxSequences: options.maxNumSeqs, maxWaiting: options.maxWaiting, endTokens: model.endTokens,
             seed: options.seed, reusesPrefixes: options.enablePrefixCaching, speculation: options.speculation,

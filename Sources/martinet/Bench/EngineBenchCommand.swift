@@ -49,6 +49,9 @@ struct EngineBenchCommand: AsyncParsableCommand {
     @Option(help: "auto, float16, bfloat16 or float32.")
     var dtype: String = "auto"
 
+    @Option(help: "The kernels' instruction set: auto, scalar, avx2, avx2-vnni, avx512, …")
+    var instructionSet: String?
+
     @Option(help: "Fixes the random prompts.")
     var seed = 0
 
@@ -88,6 +91,8 @@ struct EngineBenchCommand: AsyncParsableCommand {
         options.maxStepStretch = maxStepStretch
         if !speculation { options.speculation = .off }
         options.dtype = DType(rawValue: dtype) ?? .auto
+        let settings = Settings()
+        options.instructionSet = try settings.text("instruction-set", instructionSet).flatMap(settings.instructionSet)
         let engine = try InferenceEngine(model: loaded, options: options)
         let needed = max(prefill + 1, EngineBench.promptLength + decode)
         guard needed <= engine.maxModelLength else {

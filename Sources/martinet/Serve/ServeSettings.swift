@@ -37,6 +37,15 @@ struct Settings {
         return value
     }
 
+    /// The instruction set of a name; `nil` for `auto`.
+    func instructionSet(_ name: String) throws -> InstructionSet? {
+        do {
+            return try InstructionSet.named(name)
+        } catch {
+            throw ValidationError("--instruction-set: \(error.message).")
+        }
+    }
+
     /// A number of bytes: `1073741824`, `512MiB`, `4G`.
     func bytes(_ flag: String, _ given: String?) throws -> Int? {
         guard let text = text(flag, given) else { return nil }
@@ -91,6 +100,9 @@ struct EngineFlags: ParsableArguments {
     @Option(help: "Compute threads (all cores).")
     var threads: Int?
 
+    @Option(help: "The kernels' instruction set: auto, scalar, avx2, avx2-vnni, avx512, … (auto).")
+    var instructionSet: String?
+
     @Option(help: "Memory of the KV cache, such as 2GiB (planned).")
     var kvCacheMemory: String?
 
@@ -125,6 +137,9 @@ struct EngineFlags: ParsableArguments {
         }
         options.maxModelLen = try settings.integer("max-model-len", maxModelLen, in: 2...(.max))
         options.threads = try settings.integer("threads", threads, in: 1...1024)
+        if let name = settings.text("instruction-set", instructionSet) {
+            options.instructionSet = try settings.instructionSet(name)
+        }
         if let value = try settings.integer("block-size", blockSize, in: 1...256) { options.blockSize = value }
         if let value = try settings.integer("max-waiting", maxWaiting, in: 1...1_048_576) { options.maxWaiting = value }
         if let share = try settings.value("gpu-memory-utilization", gpuMemoryUtilization, kind: "a number") {
