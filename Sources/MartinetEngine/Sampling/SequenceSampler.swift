@@ -102,19 +102,18 @@ package struct SequenceSampler {
         if keepsAll {
             // Weights are relative to the likeliest token, so min_p is a plain threshold on them.
             let threshold = Float(parameters.minP)
-            let kept =
-                threshold > 0
-                ? scratch.weights.reduce(0.0) { $1 >= threshold ? $0 + Double($1) : $0 } : total
-            return Self.draw(uniform * kept, likeliest: likeliest) { index in
-                index < scratch.weights.count
-                    ? (index, scratch.weights[index] >= threshold ? scratch.weights[index] : 0) : nil
-            }
+            let kept = threshold > 0 ? scratch.sum(from: threshold) : total
+            return scratch.draw(uniform * kept, from: threshold) ?? likeliest
         }
         let candidates = candidates(total: total, scratch: &scratch)
-        let kept = candidates.reduce(0.0) { $0 + Double($1.weight) }
-        return Self.draw(uniform * kept, likeliest: likeliest) { index in
-            index < candidates.count ? (Int(candidates[index].token), candidates[index].weight) : nil
+        let target = uniform * candidates.reduce(0.0) { $0 + Double($1.weight) }
+        var sum = 0.0
+        // Where rounding leaves the target out of reach, the last.
+        let drawn = candidates.first { candidate in
+            sum += Double(candidate.weight)
+            return sum > target
         }
+        return (drawn ?? candidates.last).map { Int($0.token) } ?? likeliest
     }
 
     /// The tokens that top_k, top_p and min_p leave, likeliest first.
@@ -141,22 +140,6 @@ package struct SequenceSampler {
         }
         return []
     }
-
-    /// The first item at which the running sum of weights passes `target`.
-    private static func draw(_ target: Double, likeliest: Int, items: (Int) -> (token: Int, weight: Float)?) -> Int {
-        var sum = 0.0
-        var index = 0
-        var last = likeliest
-        while let item = items(index) {
-            if item.weight > 0 {
-                sum += Double(item.weight)
-                last = item.token
-                if sum > target { return item.token }
-            }
-            index += 1
-        }
-        return last
-    }
 }
 
 /// Memory that one engine's samplers share.
@@ -182,11 +165,102 @@ package struct SamplerScratch {
         raw.withUnsafeMutableBufferPointer { _ = $0.update(fromContentsOf: logits) }
     }
 
+    // The vocabulary is walked through in vectors: for each token of each stream, a loop over single weights would cost
+    // more than the rest of the sampler.
+
+    /// Weights that are summed before they join a sum in double precision.
+    private static let blockSize = 512
+
     mutating func collect(above threshold: Float) {
         candidates.removeAll(keepingCapacity: true)
-        for index in weights.indices where weights[index] >= threshold && weights[index] > 0 {
-            candidates.append(Candidate(token: Int32(truncatingIfNeeded: index), weight: weights[index]))
+        weights.withUnsafeBufferPointer { weights in
+            Self.forBlocks(of: weights) { block in
+                guard Self.maximum(of: block) >= threshold else { return true }
+                for index in block.indices where block[index] >= threshold && block[index] > 0 {
+                    candidates.append(Candidate(token: Int32(truncatingIfNeeded: index), weight: block[index]))
+                }
+                return true
+            }
         }
+    }
+
+    /// The sum of the weights that are at least `threshold`.
+    func sum(from threshold: Float) -> Double {
+        var total = 0.0
+        weights.withUnsafeBufferPointer { weights in
+            Self.forBlocks(of: weights) { block in
+                total += Self.sum(of: block, from: threshold)
+                return true
+            }
+        }
+        return total
+    }
+
+    /// The first token at which the running sum of weights of at least `threshold` passes `target`; the last that has
+    /// such a weight where rounding leaves it out of reach.
+    func draw(_ target: Double, from threshold: Float) -> Int? {
+        var sum = 0.0
+        var last: Int?
+        weights.withUnsafeBufferPointer { weights in
+            Self.forBlocks(of: weights) { block in
+                let all = Self.sum(of: block, from: threshold)
+                guard sum + all > target || block.endIndex == weights.endIndex else {
+                    sum += all
+                    if all > 0 { last = block.lastIndex { $0 >= threshold && $0 > 0 } ?? last }
+                    return true
+                }
+                for index in block.indices where block[index] >= threshold && block[index] > 0 {
+                    sum += Double(block[index])
+                    last = index
+                    if sum > target { return false }
+                }
+                return true
+            }
+        }
+        return last
+    }
+
+    private static func forBlocks(
+        of weights: UnsafeBufferPointer<Float>, _ body: (Slice<UnsafeBufferPointer<Float>>) -> Bool
+    ) {
+        var begin = 0
+        while begin < weights.count {
+            let end = min(weights.count, begin + blockSize)
+            guard body(weights[begin..<end]) else { return }
+            begin = end
+        }
+    }
+
+    private static func sum(of block: Slice<UnsafeBufferPointer<Float>>, from threshold: Float) -> Double {
+        Double(
+            fold(block, SIMD16<Float>()) { sum, weights in
+                sum + weights.replacing(with: 0, where: weights .< threshold)
+            }.sum())
+    }
+
+    private static func maximum(of block: Slice<UnsafeBufferPointer<Float>>) -> Float {
+        fold(block, SIMD16<Float>()) { pointwiseMax($0, $1) }.max()
+    }
+
+    /// Combines a block's vectors, the last one filled up with zeros.
+    private static func fold(
+        _ block: Slice<UnsafeBufferPointer<Float>>, _ start: SIMD16<Float>,
+        _ combine: (SIMD16<Float>, SIMD16<Float>) -> SIMD16<Float>
+    ) -> SIMD16<Float> {
+        let floats = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: block))
+        let width = MemoryLayout<SIMD16<Float>>.size
+        var result = start
+        var offset = 0
+        while offset + width <= floats.count {
+            result = combine(result, floats.loadUnaligned(fromByteOffset: offset, as: SIMD16<Float>.self))
+            offset += width
+        }
+        if offset < floats.count {
+            var rest = SIMD16<Float>()
+            withUnsafeMutableBytes(of: &rest) { $0.copyBytes(from: floats[offset...]) }
+            result = combine(result, rest)
+        }
+        return result
     }
 }
 
