@@ -51,7 +51,7 @@ import Testing
     @Test func promptsTakeNoMoreThanDecodesCanSpare() {
         var scheduler = scheduler()
         let plan = { (scheduler: inout Scheduler) in
-            let items = scheduler.schedule { decodes in decodes == 0 ? .max : 5 }
+            let items = scheduler.schedule { decodes, _ in decodes == 0 ? .max : 5 }
             scheduler.complete(items)
             for item in items where item.sequence.pending == 0 {
                 item.sequence.promptDone = true

@@ -29,6 +29,13 @@ import Testing
         #expect(learned(stretch: 1).promptTokens(besides: 1) == StepPace.least)
     }
 
+    @Test func aCrowdOfPromptsIsNotHeldUpByOneStream() {
+        let one = learned().promptTokens(besides: 1, for: 1)
+        #expect((29...30).contains(one))
+        #expect((10 * one...10 * one + 10).contains(learned().promptTokens(besides: 1, for: 10)))
+        #expect(learned().promptTokens(besides: 10, for: 10) == learned().promptTokens(besides: 10))
+    }
+
     @Test func rowsAreToldApart() {
         var pace = learned()
         for _ in 0..<50 { pace.observe(decodes: 16, promptTokens: 0, seconds: 0.016) }

@@ -68,11 +68,13 @@ package struct Scheduler {
 
     /// Plans a step. Empty only where no sequence runs or waits.
     ///
-    /// - Parameter promptTokens: most prompt tokens, at least 1, in a step where so many sequences decode.
-    package mutating func schedule(promptTokens: (_ decodes: Int) -> Int = { _ in .max }) -> [Item] {
+    /// - Parameter promptTokens: most prompt tokens, at least 1, in a step where so many sequences decode and so many
+    ///   others are still at their prompts or wait.
+    package mutating func schedule(promptTokens: (_ decodes: Int, _ prompts: Int) -> Int = { _, _ in .max }) -> [Item] {
         var budget = limits.maxBatchedTokens
         var rows = limits.maxLogitRows
-        let most = promptTokens(running.count { $0.pending == 1 })
+        let decodes = running.count { $0.pending == 1 }
+        let most = promptTokens(decodes, running.count - decodes + waiting.count)
         var items = scheduleKnownTokens(budget: &budget, rows: &rows, promptTokens: most)
         addDrafts(to: &items, budget: budget, rows: rows)
         return items

@@ -32,11 +32,14 @@ package struct StepPace {
         }
     }
 
-    /// Most prompt tokens in a step in which `decodes` rows decode.
-    package func promptTokens(besides decodes: Int) -> Int {
+    /// Most prompt tokens in a step in which `decodes` sequences decode and `prompts` others wait for their first token.
+    ///
+    /// Where more wait than decode, the step may grow as many times more: else one early stream would hold up a crowd.
+    package func promptTokens(besides decodes: Int, for prompts: Int = 1) -> Int {
         guard decodes > 0, stretch.isFinite else { return .max }
         guard let step = decodeStep(decodes), let token = promptTokenSeconds else { return Self.least }
-        return max(Self.least, Int(min(1e6, (stretch - 1) * step / token)))
+        let crowd = max(1, Double(prompts) / Double(decodes))
+        return max(Self.least, Int(min(1e6, (stretch - 1) * crowd * step / token)))
     }
 
     /// The figure for so many rows, or the nearest for fewer, or for more.

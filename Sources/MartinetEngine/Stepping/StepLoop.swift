@@ -66,7 +66,7 @@ final class StepLoop {
     func step() throws(ModelError) {
         abort { $0.mailbox.isClosed(sample: $0.request.sampleIndex) }
         let begin = ContinuousClock.now
-        let items = scheduler.schedule { pace.promptTokens(besides: $0) }
+        let items = scheduler.schedule { pace.promptTokens(besides: $0, for: $1) }
         guard !items.isEmpty else { return }
         let decodes = items.filter { $0.count == 1 }.reduce(0) { $0 + 1 + $1.drafts.count }
         var batch = ForwardBatch()
