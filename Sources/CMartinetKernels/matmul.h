@@ -8,6 +8,9 @@
 // function group_dots; and how many panels and tokens it has registers for: PANELS × TOKENS, and MORE_PANELS for a
 // single token. With DOT_SUBTRACTS_128 its products are of wide bytes less 128, the zero point of all of them.
 
+// Sums that are computed side by side.
+#define MOST_SUMS (TOKENS * PANELS > MORE_PANELS ? TOKENS * PANELS : MORE_PANELS)
+
 INLINE vi broadcast_at(const void *p) {
     int32_t v;
     memcpy(&v, p, 4);
@@ -101,7 +104,7 @@ INLINE void group_dots(SHAPE f, int panels, int tokens, const uint8_t *const *el
 
 INLINE void multiply(SHAPE f, int panels, int tokens, const uint8_t *const *scales, const uint8_t *const *elements,
                      const mk_packed *x, size_t blocks, size_t ahead, vf *total) {
-    vf sum[4 * PANELS > MORE_PANELS ? 4 * PANELS : MORE_PANELS];
+    vf sum[MOST_SUMS];
 #pragma clang loop unroll(full)
     for (int i = 0; i < panels * tokens; i++) sum[i] = (vf)0;
     for (size_t b = 0; b < blocks; b++) {
@@ -116,7 +119,7 @@ INLINE void multiply(SHAPE f, int panels, int tokens, const uint8_t *const *scal
 #pragma clang loop unroll(full)
         for (int part = 0; part < 32 / f.group; part++) {
             size_t g = b * (size_t)(32 / f.group) + (size_t)part;
-            vi high[4 * PANELS > MORE_PANELS ? 4 * PANELS : MORE_PANELS], low[4 * PANELS > MORE_PANELS ? 4 * PANELS : MORE_PANELS];
+            vi high[MOST_SUMS], low[MOST_SUMS];
 #pragma clang loop unroll(full)
             for (int t = 0; t < tokens; t++) {
                 for (int i = 0; i < panels; i++) {
@@ -220,6 +223,18 @@ INLINE void finish_rows(vf dots, size_t first, size_t end, const float *bias, bo
     store_part(out, total + load_part(lanes + first, end - first), end - first);
 }
 
+// The sums of `panels` panels from `p` on for `count` tokens, as far as they belong to the rows wanted.
+INLINE void finish_panels(const vf *total, size_t p, size_t panels, size_t count, size_t row_begin, size_t row_end,
+                          const float *bias, bool accumulate, float *out, size_t out_stride) {
+    for (size_t i = 0; i < panels; i++) {
+        size_t row = (p + i) * W, first = row < row_begin ? row_begin - row : 0;
+        size_t last = row_end - row < W ? row_end - row : W;
+        for (size_t j = 0; j < count; j++)
+            finish_rows(total[j * panels + i], first, last, bias ? bias + row + first : NULL, accumulate,
+                        out + j * out_stride + row + first);
+    }
+}
+
 #include "matmul_plain.h"
 
 static void matmul(int32_t type, const void *weights, size_t stride, size_t row_begin, size_t row_end, size_t columns,
@@ -235,7 +250,8 @@ static void matmul(int32_t type, const void *weights, size_t stride, size_t row_
     multiply_function *multiply_panels = multiply_for(type);
     size_t offset = elements_offset(format, columns), end = (row_end + W - 1) / W;
     for (size_t p = row_begin / W; p < end;) {
-        size_t most = tokens == 1 ? MORE_PANELS : PANELS, panels = end - p >= most ? most : end - p >= PANELS ? PANELS : 1;
+        size_t most = tokens == 1 ? MORE_PANELS : PANELS;
+        size_t panels = end - p >= most ? most : end - p >= PANELS ? PANELS : 1;
         const uint8_t *scales[MORE_PANELS], *elements[MORE_PANELS];
         for (size_t i = 0; i < panels; i++) {
             scales[i] = (const uint8_t *)weights + (p + i) * stride;
@@ -244,16 +260,11 @@ static void matmul(int32_t type, const void *weights, size_t stride, size_t row_
         for (size_t t = 0; t < tokens; t += TOKENS) {
             size_t count = tokens - t < TOKENS ? tokens - t : TOKENS;
             mk_packed x[TOKENS];
-            vf total[TOKENS * PANELS > MORE_PANELS ? TOKENS * PANELS : MORE_PANELS];
+            vf total[MOST_SUMS];
             for (size_t j = 0; j < count; j++) x[j] = mk_packed_at(packed, packed_bytes, t + j, columns);
             multiply_panels((int)panels, (int)count, scales, elements, x, columns / 32, t ? 0 : panels * stride, total);
-            for (size_t i = 0; i < panels; i++) {
-                size_t row = (p + i) * W, first = row < row_begin ? row_begin - row : 0;
-                size_t last = row_end - row < W ? row_end - row : W;
-                for (size_t j = 0; j < count; j++)
-                    finish_rows(total[j * panels + i], first, last, bias ? bias + row + first : NULL, accumulate,
-                                out + (t + j) * out_stride + row + first);
-            }
+            finish_panels(total, p, panels, count, row_begin, row_end, bias, accumulate, out + t * out_stride,
+                          out_stride);
         }
         p += panels;
     }

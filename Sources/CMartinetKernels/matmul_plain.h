@@ -76,13 +76,8 @@ static void matmul_plain(int32_t type, const uint8_t *weights, size_t stride, si
             size_t left = tokens - t, count = left >= PLAIN_TOKENS ? PLAIN_TOKENS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
             vf total[PLAIN_PANELS * PLAIN_TOKENS];
             multiply_panels(panels, count, w, x + t * x_stride, x_stride, columns, t ? 0 : panels * stride, total);
-            for (size_t i = 0; i < panels; i++) {
-                size_t row = (p + i) * W, first = row < row_begin ? row_begin - row : 0;
-                size_t last = row_end - row < W ? row_end - row : W;
-                for (size_t j = 0; j < count; j++)
-                    finish_rows(total[j * panels + i], first, last, bias ? bias + row + first : NULL, accumulate,
-                                out + (t + j) * out_stride + row + first);
-            }
+            finish_panels(total, p, panels, count, row_begin, row_end, bias, accumulate, out + t * out_stride,
+                          out_stride);
             t += count;
         }
         p += panels;

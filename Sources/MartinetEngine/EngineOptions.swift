@@ -2,7 +2,7 @@ public import MartinetModels
 
 /// How activations and the KV cache are held.
 public enum DType: String, Sendable, Hashable, CaseIterable {
-    /// The fastest that keeps the model's quality: quantised weights times 8-bit activations, a float16 KV cache.
+    /// The fastest that keeps the model's quality: quantised weights times 16-bit activations, a float16 KV cache.
     case auto
     /// A float16 KV cache.
     case float16

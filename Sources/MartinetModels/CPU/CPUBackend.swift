@@ -1,7 +1,7 @@
 import CMartinetKernels
 package import MartinetTensors
 
-/// The CPU: weights stay as the file has them, operations are split over a thread team.
+/// The CPU: weights keep the file's bits, rearranged for the kernels; operations are split over a thread team.
 ///
 /// One thread at a time uses it, as ``ModelRunner`` says.
 package final class CPUBackend: Backend {

@@ -2,7 +2,7 @@
 public struct RunnerOptions: Sendable, Hashable {
     /// The arithmetic of matrix products.
     public enum Precision: Sendable, Hashable {
-        /// Activations are rounded to the 8-bit or 16-bit form that suits the weights; the KV cache is as set.
+        /// Activations are rounded to 16 bits where the weights are quantised; the KV cache is as set.
         case fast
         /// Weights are dequantised and all arithmetic and the KV cache are in float32. Slow; what references compare with.
         case exact
