@@ -36,6 +36,7 @@ var targets: [Target] = [
         "MartinetModels",
         ["CMartinetKernels", "MartinetTensors", "MartinetModelFormats", "MartinetTokenizers", "MartinetTemplates"]),
     module("MartinetEngine", ["CMartinetKernels", "MartinetModels", "MartinetTokenizers", "MartinetTemplates"]),
+    module("MartinetFleet", ["MartinetEngine"]),
     module("MartinetBenchmarks"),
     .executableTarget(
         name: "EmbedExample", dependencies: ["MartinetEngine"], path: "Examples/Embed", swiftSettings: swiftSettings),
@@ -47,6 +48,7 @@ var targets: [Target] = [
     tests("MartinetTemplatesTests", ["MartinetTemplates", "MartinetTestKit"], fixtures: true),
     tests("MartinetModelsTests", ["MartinetModels", "MartinetTestKit", "CMartinetKernels"]),
     tests("MartinetEngineTests", ["MartinetEngine", "MartinetTestKit"]),
+    tests("MartinetFleetTests", ["MartinetFleet", "MartinetTestKit"]),
     tests("MartinetBenchmarksTests", ["MartinetBenchmarks"]),
 ]
 
@@ -62,6 +64,11 @@ if !coreOnly {
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(url: "https://github.com/grpc/grpc-swift-2.git", from: "2.4.3"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport.git", from: "2.9.2"),
+        .package(url: "https://github.com/grpc/grpc-swift-protobuf.git", from: "2.4.1"),
+        .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0", traits: []),
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ]
     targets += [
         module("MartinetTelemetry", [.product(name: "Logging", package: "swift-log")]),
@@ -69,11 +76,34 @@ if !coreOnly {
         module(
             "MartinetServer",
             [
-                "MartinetAPI", "MartinetEngine", "MartinetModels", "MartinetTelemetry",
+                "MartinetAPI", "MartinetEngine", "MartinetFleet", "MartinetModels", "MartinetTelemetry",
+                "MartinetUpstreams",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Yams", package: "Yams"),
+            ]),
+        // The engine behind a socket: the gRPC schema of `Protos/`, its server and its client.
+        module(
+            "MartinetWorkerProtocol",
+            [
+                "MartinetEngine",
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        // OpenAI-compatible servers as members of a pool.
+        module(
+            "MartinetUpstreams",
+            [
+                "MartinetFleet", "MartinetAPI",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
         // Model downloads: the only part beside the server that opens connections.
         module(
@@ -91,7 +121,7 @@ if !coreOnly {
             name: "martinet",
             dependencies: [
                 "MartinetServer", "MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetDownloads",
-                "MartinetBenchmarks",
+                "MartinetBenchmarks", "MartinetFleet", "MartinetUpstreams", "MartinetWorkerProtocol",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Logging", package: "swift-log"),
@@ -102,6 +132,21 @@ if !coreOnly {
             ],
             swiftSettings: swiftSettings),
         tests("MartinetAPITests", ["MartinetAPI"]),
+        tests(
+            "MartinetWorkerProtocolTests",
+            [
+                "MartinetWorkerProtocol", "MartinetTestKit",
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+            ]),
+        tests(
+            "MartinetUpstreamsTests",
+            [
+                "MartinetUpstreams", "MartinetFleet",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ]),
         tests("MartinetTelemetryTests", ["MartinetTelemetry"]),
         tests(
             "MartinetDownloadsTests",
