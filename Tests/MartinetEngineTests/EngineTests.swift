@@ -192,10 +192,9 @@ import Testing
                         #expect(result.tokens == HistoryRunner.greedy(prompt, count: 20))
                     } else {
                         let mailbox = Mailbox()
-                        try engine.submit(request(prompt, 900), to: mailbox)
+                        let ticket = try engine.submit(request(prompt, 900), to: mailbox)
                         if index % 4 == 1 { _ = await mailbox.next() }
-                        mailbox.close()
-                        engine.ring()
+                        ticket.cancel()
                     }
                 }
             }
@@ -213,7 +212,7 @@ import Testing
         let engine = try makeEngine(blocks: 256, maxSequences: 1, maxLength: 1024)
         // The first occupies the only place until all others wait.
         let blocker = Mailbox()
-        try engine.submit(request([9], 1000), to: blocker)
+        let ticket = try engine.submit(request([9], 1000), to: blocker)
         let order = Mailbox()
         for priority in [2, 0, 1] {
             var waiting = request([1], 1)
@@ -221,8 +220,7 @@ import Testing
             waiting.sampleIndex = priority
             try engine.submit(waiting, to: order)
         }
-        blocker.close()
-        engine.ring()
+        ticket.cancel()
         var samples: [Int] = []
         while samples.count < 3 {
             guard case .items(let items) = await order.next() else { break }
@@ -251,24 +249,67 @@ import Testing
         #expect(throws: EngineError.self) { try engine.submit(request([1], 1), to: Mailbox()) }
     }
 
-    @Test func shutdownWaitsForSamplesThatWereReserved() async throws {
+    @Test func shutdownWaitsForSamplesThatHaveNotStarted() async throws {
         let engine = try makeEngine()
-        let first = Mailbox()
-        try engine.submit(request([1, 2], 1), to: first, reserving: 2)
-        async let shutdown: Void = engine.shutdown(deadline: .seconds(20))
-        #expect(try await collect(first).tokens.count == 1)
-        // Nothing runs now, and new requests are refused.
-        while (try? engine.submit(request([1], 1), to: Mailbox())) != nil { await Task.yield() }
-        let second = Mailbox()
-        engine.submitReserved([request([1, 2], 5)], to: second)
-        #expect(try await collect(second).tokens.count == 5)
-        engine.releaseReserved(1)
-        let begin = ContinuousClock.now
-        await shutdown
-        #expect(ContinuousClock.now - begin < .seconds(10))
-        let late = Mailbox()
-        engine.submitReserved([request([1], 1)], to: late)
-        #expect(try await collect(late).reason == .abort)
+        let mailbox = Mailbox()
+        var samples = request([1, 2], 5)
+        samples.sampleCount = 3
+        try engine.submit(samples, to: mailbox)
+        await engine.shutdown(deadline: .seconds(20))
+        #expect(engine.statistics().finished == [.length: 3])
+    }
+
+    @Test func samplesShareThePromptAndDrawTheirOwnTokens() async throws {
+        let engine = try makeEngine()
+        let mailbox = Mailbox()
+        var samples = request([1, 2, 3, 4, 5], 12) {
+            $0.temperature = 1
+            $0.seed = 7
+        }
+        samples.sampleCount = 4
+        let ticket = try engine.submit(samples, to: mailbox)
+        // One that nobody wants never starts.
+        ticket.cancel(sample: 2)
+        var tokens: [Int: [Int32]] = [:]
+        var ended: Set<Int> = []
+        while !ended.isSuperset(of: [0, 1, 3]) {
+            guard case .items(let items) = await mailbox.next() else { break }
+            for item in items {
+                if case .token(let token, _) = item.event { tokens[item.sample, default: []].append(token) }
+                if case .finished = item.event { ended.insert(item.sample) }
+            }
+        }
+        #expect(tokens[2] == nil)
+        for sample in [0, 1, 3] {
+            var alone = samples
+            alone.sampleIndex = sample
+            alone.sampleCount = 1
+            #expect(try await collect(engine, alone).tokens == tokens[sample])
+        }
+        #expect(tokens[0] != tokens[1])
+        await engine.shutdown(deadline: .seconds(1))
+    }
+
+    @Test(arguments: [0, 1, 7, 19], [0.0, 1.0])
+    func aSequenceGoesOnAsIfItHadNeverStopped(emitted: Int, temperature: Double) async throws {
+        let whole = request([3, 1, 4, 1, 5], 20) {
+            $0.temperature = temperature
+            $0.seed = 42
+            $0.presencePenalty = 1
+            $0.frequencyPenalty = 0.5
+            $0.repetitionPenalty = 1.3
+        }
+        let first = try makeEngine()
+        let tokens = try await collect(first, whole).tokens
+        #expect(tokens.count == 20)
+        await first.shutdown(deadline: .seconds(1))
+        let second = try makeEngine(blockSize: 3, maxTokens: 5, reuses: false)
+        var rest = whole
+        rest.emitted = Array(tokens.prefix(emitted))
+        let continued = try await collect(second, rest)
+        #expect(continued.tokens == Array(tokens.dropFirst(emitted)))
+        #expect(continued.reason == .length)
+        await second.shutdown(deadline: .seconds(1))
     }
 
     @Test func aPoolSmallerThanASequenceIsRefused() {
@@ -276,18 +317,26 @@ import Testing
         #expect(throws: Never.self) { try makeEngine(blocks: 64, blockSize: 4, maxLength: 256).stop() }
     }
 
-    @Test func theQueueCountsReservedSamples() async throws {
-        let engine = try makeEngine(maxWaiting: 4)
-        // More than the queue holds is taken where nothing waits.
-        try engine.submit(request([1], 1), to: Mailbox(), reserving: 9)
-        let error = #expect(throws: EngineError.self) { try engine.submit(request([1], 1), to: Mailbox()) }
+    @Test func theQueueCountsSamplesThatHaveNotStarted() async throws {
+        let engine = try makeEngine(blocks: 20000, maxSequences: 1, maxLength: 60000, maxWaiting: 4)
+        func samples(_ count: Int, tokens: Int) -> EngineRequest {
+            var samples = request([1], tokens)
+            samples.sampleCount = count
+            return samples
+        }
+        // It would run for minutes, its other samples behind it.
+        try engine.submit(samples(3, tokens: 50000), to: Mailbox())
+        while engine.statistics().running == 0, !Task.isCancelled { try await Task.sleep(for: .milliseconds(1)) }
+        let error = #expect(throws: EngineError.self) { try engine.submit(samples(3, tokens: 1), to: Mailbox()) }
         #expect(error?.code == .queueFull)
-        engine.releaseReserved(9)
-        try await waitUntilIdle(engine)
-        try engine.submit(request([1], 1), to: Mailbox(), reserving: 3)
-        #expect(throws: EngineError.self) { try engine.submit(request([1], 1), to: Mailbox(), reserving: 1) }
-        engine.releaseReserved(3)
-        await engine.shutdown(deadline: .seconds(1))
+        try engine.submit(samples(2, tokens: 1), to: Mailbox())
+        #expect(throws: EngineError.self) { try engine.submit(request([1], 1), to: Mailbox()) }
+        await engine.shutdown(deadline: .milliseconds(1))
+        let idle = try makeEngine(maxWaiting: 4)
+        // More than the queue holds is taken where nothing waits.
+        try idle.submit(samples(9, tokens: 1), to: Mailbox())
+        await idle.shutdown(deadline: .seconds(20))
+        #expect(idle.statistics().finished[.length] == 9)
     }
 
     @Test func shutdownAbortsWhatDoesNotEndInTime() async throws {
@@ -318,8 +367,6 @@ import Testing
         }
         #expect(taken == 3)
         #expect(refused?.code == .queueFull)
-        mailbox.close()
-        engine.ring()
         await engine.shutdown(deadline: .milliseconds(1))
     }
 
@@ -337,6 +384,8 @@ import Testing
         ("logit_bias", { $0.sampling.logitBias = [1: 101] }), ("bad_words", { $0.sampling.badWords = [[]] }),
         ("allowed_token_ids", { $0.sampling.allowedTokens = [] }),
         ("allowed_token_ids", { $0.sampling.allowedTokens = [Int32.max] }),
+        ("n", { $0.sampleCount = 0 }), ("n", { $0.sampleCount = 129 }), ("n", { $0.sampleIndex = -1 }),
+        ("emitted", { $0.emitted = [64] }), ("emitted", { $0.emitted = [1, 2, 3, 4, 5] }),
     ]
 
     @Test(arguments: outOfRange.indices)

@@ -18,7 +18,7 @@ import Testing
         return SequenceState(
             number: number, request: request, maxTokens: maxTokens,
             sampler: SequenceSampler(parameters: .greedy, seed: 0, sampleIndex: 0, prompt: tokens, endTokens: []),
-            drafter: drafter, mailbox: Mailbox())
+            drafter: drafter, sink: Mailbox(), ticket: SequenceTicket { _ in })
     }
 
     /// Does what the step loop does with a plan: completes it and adds a token to each sequence that samples.

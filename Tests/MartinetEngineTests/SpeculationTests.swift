@@ -182,10 +182,10 @@ import Testing
                     (sampling.maxTokens, sampling.ignoreEndOfText) = (60, true)
                     let prompt = (0..<(8 + index % 7)).map { Int32(($0 * index) % 5) }
                     let mailbox = Mailbox()
-                    try engine.submit(EngineRequest(id: "", prompt: prompt, sampling: sampling), to: mailbox)
+                    let ticket = try engine.submit(
+                        EngineRequest(id: "", prompt: prompt, sampling: sampling), to: mailbox)
                     if index % 3 > 0 { _ = await mailbox.next() }
-                    mailbox.close()
-                    engine.ring()
+                    ticket.cancel()
                 }
             }
             try await group.waitForAll()

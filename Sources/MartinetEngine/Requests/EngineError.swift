@@ -4,6 +4,10 @@ public struct EngineError: Error, Sendable, CustomStringConvertible {
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         /// The code's name, as clients see it.
         public let description: String
+
+        /// Names a code.
+        public init(description: String) { self.description = description }
+
         /// A parameter is out of range.
         public static let invalidParameter = Code(description: "invalid_parameter")
         /// Prompt and output do not fit the model's context.
@@ -12,6 +16,8 @@ public struct EngineError: Error, Sendable, CustomStringConvertible {
         public static let queueFull = Code(description: "queue_full")
         /// The engine is shutting down or has failed.
         public static let unavailable = Code(description: "unavailable")
+        /// The worker that computed a sequence was lost; it may go on at another.
+        public static let workerLost = Code(description: "worker_lost")
     }
     /// What kind of error it is.
     public var code: Code

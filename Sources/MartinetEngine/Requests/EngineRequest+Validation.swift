@@ -1,6 +1,6 @@
 extension EngineRequest {
     /// Checks every field against its range and the engine's limits.
-    func validate(_ limits: Engine.Limits) throws(EngineError) {
+    package func validate(_ limits: SequenceLimits) throws(EngineError) {
         guard !prompt.isEmpty else {
             throw EngineError(.invalidParameter, "The prompt is empty: give at least one token.", parameter: "prompt")
         }
@@ -9,6 +9,20 @@ extension EngineRequest {
                 .invalidParameter,
                 "Token id \(token) is not in the vocabulary: ids are 0 to \(limits.vocabularySize - 1).",
                 parameter: "prompt")
+        }
+        guard sampleCount >= 1, sampleCount <= 128, sampleIndex >= 0, sampleIndex <= 1 << 20 else {
+            throw EngineError(.invalidParameter, "n must be from 1 to 128, but is \(sampleCount).", parameter: "n")
+        }
+        let room = min(sampling.maxTokens ?? .max, max(0, limits.maxModelLength - prompt.count))
+        guard emitted.isEmpty || (sampleCount == 1 && emitted.count < room) else {
+            throw EngineError(
+                .invalidParameter,
+                "A sequence of \(emitted.count) generated tokens cannot go on: it may have \(room), in one sample.",
+                parameter: "emitted")
+        }
+        if let token = emitted.first(where: { $0 < 0 || Int($0) >= limits.vocabularySize }) {
+            throw EngineError(
+                .invalidParameter, "The generated token id \(token) is not in the vocabulary.", parameter: "emitted")
         }
         guard prompt.count < limits.maxModelLength else {
             throw EngineError(

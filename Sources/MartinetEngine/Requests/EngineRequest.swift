@@ -1,4 +1,4 @@
-/// One sequence to generate: what a worker is asked for. Token ids only; text is the frontend's.
+/// One prompt to continue, once or several times: what a worker is asked for. Token ids only; text is the frontend's.
 public struct EngineRequest: Sendable {
     /// Names the request in logs; need not be unique.
     public var id: String
@@ -6,8 +6,13 @@ public struct EngineRequest: Sendable {
     public var prompt: [Int32]
     /// How tokens are chosen.
     public var sampling: SamplingParameters
-    /// Which of a request's `n` samples this is: makes its randomness its own.
+    /// Which of a request's `n` samples this is, or the first of them: makes its randomness its own.
     public var sampleIndex: Int
+    /// How many samples to generate, from ``sampleIndex`` on; at least 1. They share the prompt's computation.
+    public var sampleCount: Int
+    /// Tokens that were generated before, elsewhere: the sequence goes on behind them as if it had never stopped. Only
+    /// for a single sample; needs the seed that they were generated with.
+    public var emitted: [Int32]
     /// Smaller runs first; equal priorities run in order of arrival.
     public var priority: Int
     /// Keeps prefix reuse within requests of the same salt.
@@ -15,13 +20,15 @@ public struct EngineRequest: Sendable {
 
     /// Describes a sequence to generate.
     public init(
-        id: String, prompt: [Int32], sampling: SamplingParameters, sampleIndex: Int = 0, priority: Int = 0,
-        cacheSalt: String? = nil
+        id: String, prompt: [Int32], sampling: SamplingParameters, sampleIndex: Int = 0, sampleCount: Int = 1,
+        emitted: [Int32] = [], priority: Int = 0, cacheSalt: String? = nil
     ) {
         self.id = id
         self.prompt = prompt
         self.sampling = sampling
         self.sampleIndex = sampleIndex
+        self.sampleCount = sampleCount
+        self.emitted = emitted
         self.priority = priority
         self.cacheSalt = cacheSalt
     }

@@ -15,15 +15,18 @@ package struct SequenceSampler {
     /// - Parameters:
     ///   - seed: fixes the randomness together with `sampleIndex`.
     ///   - prompt: the prompt's tokens, which the repetition penalty counts.
+    ///   - emitted: tokens generated before, which count as output.
     ///   - endTokens: tokens that end the generation, held back until `minTokens`.
     package init(
-        parameters: SamplingParameters, seed: UInt64, sampleIndex: Int, prompt: [Int32], endTokens: Set<Int32>
+        parameters: SamplingParameters, seed: UInt64, sampleIndex: Int, prompt: [Int32], emitted: [Int32] = [],
+        endTokens: Set<Int32>
     ) {
         self.parameters = parameters
         random = CounterRandom(seed: seed)
         stream = UInt64(sampleIndex)
         self.endTokens = Array(endTokens)
         self.prompt = parameters.repetitionPenalty == 1 ? [] : Set(prompt)
+        if countsOutput { for token in emitted { outputCounts[token, default: 0] += 1 } }
     }
 
     /// Chooses the token at output position `position` and counts it.

@@ -6,6 +6,8 @@ package final class SequenceState {
     package let number: UInt64
     /// What was asked for.
     package let request: EngineRequest
+    /// Fixes its randomness together with the sample's index.
+    package let seed: UInt64
     /// Most tokens to generate.
     package let maxTokens: Int
     /// Prompt, then output.
@@ -31,22 +33,30 @@ package final class SequenceState {
     /// What guesses its next tokens, where the engine speculates.
     private var drafter: Drafter?
     /// Where its events go.
-    package let mailbox: Mailbox
+    package let sink: any SequenceSink
+    /// Says whether anybody still reads them.
+    package let ticket: SequenceTicket
 
     /// Makes a sequence that waits.
     package init(
-        number: UInt64, request: EngineRequest, maxTokens: Int, sampler: SequenceSampler, drafter: Drafter? = nil,
-        mailbox: Mailbox
+        number: UInt64, request: EngineRequest, seed: UInt64 = 0, maxTokens: Int, sampler: SequenceSampler, drafter: Drafter? = nil,
+        sink: any SequenceSink, ticket: SequenceTicket
     ) {
         self.number = number
         self.request = request
+        self.seed = seed
         self.maxTokens = maxTokens
-        self.tokens = request.prompt
+        self.tokens = request.prompt + request.emitted
         self.sampler = sampler
         self.drafter = drafter
-        self.mailbox = mailbox
+        self.sink = sink
+        self.ticket = ticket
     }
 
+    /// Samples of its request that start when its prompt has been computed.
+    package var samplesToStart: Int { promptDone ? 0 : request.sampleCount - 1 }
+    /// Whether nobody reads its events any more.
+    package var isCancelled: Bool { ticket.isCancelled(sample: request.sampleIndex) }
     /// Tokens in the prompt.
     package var promptCount: Int { request.prompt.count }
     /// Tokens generated.

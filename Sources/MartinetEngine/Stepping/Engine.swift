@@ -5,19 +5,18 @@ internal import Synchronization
 /// Generates token sequences with one model: takes requests at any time, runs them together, and streams what comes.
 ///
 /// A dedicated thread owns the runner and does all the work; every method may be called from anywhere.
-package final class Engine: Sendable {
+package final class Engine: SequenceEngine {
     /// A request on its way to the thread.
     struct Submission: Sendable {
         var number: UInt64
         var seed: UInt64
         var request: EngineRequest
-        var mailbox: Mailbox
+        var sink: any SequenceSink
+        var ticket: SequenceTicket
     }
 
     private struct Inbox {
         var submissions: [Submission] = []
-        /// Sequences of accepted requests that are still to be submitted.
-        var reserved = 0
         var nextNumber: UInt64 = 0
         var accepts = true
         var stops = false
@@ -29,23 +28,15 @@ package final class Engine: Sendable {
         var waiters: [CheckedContinuation<Void, Never>] = []
         var ended = false
         /// Whether accepted requests are still to be worked on.
-        var isBusy: Bool { (hasWork || !submissions.isEmpty || reserved > 0) && !ended }
-    }
-
-    /// The bounds that requests are checked against.
-    package struct Limits: Sendable {
-        /// Longest sequence.
-        package var maxModelLength: Int
-        /// Most sequences that may wait.
-        package var maxWaiting: Int
-        /// Ids in the vocabulary.
-        package var vocabularySize: Int
+        var isBusy: Bool { (hasWork || !submissions.isEmpty) && !ended }
     }
 
     private let inbox = Mutex(Inbox())
     private let doorbell = DispatchSemaphore(value: 0)
     private let seeds: CounterRandom
-    package let limits: Limits
+    /// The bounds that requests are checked against.
+    package let limits: SequenceLimits
+    private let stepEnded: @Sendable (EngineStatistics) -> Void
 
     /// Starts the thread.
     ///
@@ -57,10 +48,12 @@ package final class Engine: Sendable {
     ///   - seed: where the seeds of requests without one come from.
     ///   - speculation: how tokens are guessed ahead.
     ///   - maxStepStretch: how many times longer a step may take for the prompts it carries beside decodes.
+    ///   - stepEnded: runs on the engine's thread after each step, when all of its events are published.
     /// - Throws: ``EngineError`` where the pool is smaller than the longest sequence, and what `makeRunner` throws.
     package init(
         maxSequences: Int, maxWaiting: Int, endTokens: Set<Int32>, seed: UInt64, reusesPrefixes: Bool = true,
         speculation: Speculation = .off, maxStepStretch: Double = .infinity,
+        stepEnded: @escaping @Sendable (EngineStatistics) -> Void = { _ in },
         makeRunner: sending () throws -> any ModelRunner
     ) throws {
         let runner = try makeRunner()
@@ -73,7 +66,8 @@ package final class Engine: Sendable {
                     + "max_model_len or give the KV cache more memory.", parameter: "max_model_len")
         }
         seeds = CounterRandom(seed: seed)
-        limits = Limits(
+        self.stepEnded = stepEnded
+        limits = SequenceLimits(
             maxModelLength: runner.limits.maxModelLength, maxWaiting: maxWaiting,
             vocabularySize: runner.configuration.vocabularySize)
         let loop = StepLoop(
@@ -88,74 +82,44 @@ package final class Engine: Sendable {
         thread.start()
     }
 
-    /// Takes a request; its events go to `mailbox`. Close the mailbox to cancel within one step.
+    /// Takes a request; its events go to `sink`. It is cancelled within one step.
     ///
-    /// - Parameter others: how many more sequences the same client request brings later, through
-    ///   ``submitReserved(_:to:)`` or ``releaseReserved(_:)``: accepted now, they are neither refused nor cut off then.
     /// - Throws: ``EngineError`` where the request is invalid, the queue is full, or the engine does not run.
-    package func submit(
-        _ request: EngineRequest, to mailbox: Mailbox, reserving others: Int = 0
-    ) throws(EngineError) {
+    @discardableResult
+    package func submit(_ request: EngineRequest, to sink: any SequenceSink) throws(EngineError) -> SequenceTicket {
         try request.validate(limits)
         let maxWaiting = limits.maxWaiting
+        let ticket = SequenceTicket { [weak self] _ in self?.doorbell.signal() }
         let refusal: EngineError? = inbox.withLock { inbox in
             if let failure = inbox.failure { return failure }
             guard inbox.accepts else {
                 return EngineError(.unavailable, "The server is shutting down and takes no new requests.")
             }
             // A request that alone is larger than the queue is taken where nothing waits.
-            let waiting = inbox.statistics.waiting + inbox.submissions.count + inbox.reserved
-            guard waiting == 0 || waiting + others < maxWaiting else {
+            let waiting = inbox.statistics.waiting + inbox.submissions.reduce(0) { $0 + $1.request.sampleCount }
+            guard waiting == 0 || waiting + request.sampleCount <= maxWaiting else {
                 return EngineError(
                     .queueFull, "The queue is full: \(maxWaiting) sequences wait already. Try again later.")
             }
-            inbox.reserved += others
-            append(request, to: mailbox, &inbox)
+            let number = inbox.nextNumber
+            inbox.nextNumber += 1
+            if !inbox.hasWork && inbox.submissions.isEmpty { inbox.progress = .now }
+            inbox.submissions.append(
+                Submission(
+                    number: number, seed: request.sampling.seed ?? seeds.integer(number, 0), request: request,
+                    sink: sink, ticket: ticket))
             return nil
         }
         if let refusal { throw refusal }
-        ring()
+        doorbell.signal()
+        return ticket
     }
-
-    /// Takes sequences that ``submit(_:to:reserving:)`` reserved, even where the engine takes no new requests any more.
-    package func submitReserved(_ requests: [EngineRequest], to mailbox: Mailbox) {
-        let ended = inbox.withLock { inbox in
-            inbox.reserved -= requests.count
-            if !inbox.ended { for request in requests { append(request, to: mailbox, &inbox) } }
-            return inbox.ended
-        }
-        if ended { for request in requests { Self.abort(request, mailbox) } }
-        ring()
-    }
-
-    /// Gives up sequences that were reserved.
-    package func releaseReserved(_ count: Int) {
-        if count > 0 { inbox.withLock { $0.reserved -= count } }
-    }
-
-    /// Tells the consumer of a request that came too late that it ends as those do that run at the end.
-    private static func abort(_ request: EngineRequest, _ mailbox: Mailbox) {
-        mailbox.publish([.init(sample: request.sampleIndex, event: .finished(.abort))])
-    }
-
-    private func append(_ request: EngineRequest, to mailbox: Mailbox, _ inbox: inout Inbox) {
-        let number = inbox.nextNumber
-        inbox.nextNumber += 1
-        if !inbox.hasWork && inbox.submissions.isEmpty { inbox.progress = .now }
-        inbox.submissions.append(
-            Submission(
-                number: number, seed: request.sampling.seed ?? seeds.integer(number, 0), request: request,
-                mailbox: mailbox))
-    }
-
-    /// Lets the thread look at closed mailboxes, if it sleeps.
-    package func ring() { doorbell.signal() }
 
     /// Figures of this moment.
     package func statistics() -> EngineStatistics {
         inbox.withLock { inbox in
             var statistics = inbox.statistics
-            statistics.waiting += inbox.submissions.count
+            statistics.waiting += inbox.submissions.reduce(0) { $0 + $1.request.sampleCount }
             statistics.failure = inbox.failure?.message
             if inbox.hasWork || !inbox.submissions.isEmpty {
                 let elapsed = ContinuousClock.now - inbox.progress
@@ -174,7 +138,7 @@ package final class Engine: Sendable {
             if Task.isCancelled { break }
         }
         inbox.withLock { $0.stops = true }
-        ring()
+        doorbell.signal()
         await withCheckedContinuation { continuation in
             let ended = inbox.withLock { inbox in
                 if !inbox.ended { inbox.waiters.append(continuation) }
@@ -190,16 +154,7 @@ package final class Engine: Sendable {
             $0.accepts = false
             $0.stops = true
         }
-        ring()
-    }
-
-    /// A seed for a request that brought none.
-    package func makeSeed() -> UInt64 {
-        let number = inbox.withLock { inbox in
-            defer { inbox.nextNumber += 1 }
-            return inbox.nextNumber
-        }
-        return seeds.integer(number, 1)
+        doorbell.signal()
     }
 
     private func run(_ loop: StepLoop) {
@@ -207,13 +162,13 @@ package final class Engine: Sendable {
         while true {
             let (submissions, stops) = inbox.withLock { inbox in
                 // They count as waiting at every moment, or the queue's bound would leak.
-                inbox.statistics.waiting += inbox.submissions.count
+                inbox.statistics.waiting += inbox.submissions.reduce(0) { $0 + $1.request.sampleCount }
                 inbox.hasWork = inbox.hasWork || !inbox.submissions.isEmpty
                 defer { inbox.submissions = [] }
                 return (inbox.submissions, inbox.stops)
             }
             for submission in submissions {
-                if let failure { submission.mailbox.fail(failure) } else { loop.add(submission) }
+                if let failure { submission.sink.fail(failure) } else { loop.add(submission) }
             }
             if stops {
                 loop.abort { _ in true }
@@ -237,7 +192,10 @@ package final class Engine: Sendable {
             defer { inbox.submissions = [] }
             return (inbox.waiters, inbox.submissions)
         }
-        for orphan in orphans { Self.abort(orphan.request, orphan.mailbox) }
+        // They end as those do that ran.
+        for orphan in orphans {
+            orphan.sink.publish([.init(sample: orphan.request.sampleIndex, event: .finished(.abort))])
+        }
         for waiter in waiters { waiter.resume() }
     }
 
@@ -250,5 +208,6 @@ package final class Engine: Sendable {
             inbox.progress = .now
             inbox.failure = failure
         }
+        stepEnded(self.statistics())
     }
 }

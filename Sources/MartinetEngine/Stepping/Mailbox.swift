@@ -1,19 +1,11 @@
 internal import Synchronization
 
 /// What an engine's thread hands to one consumer: everything that is ready is taken at once.
-package final class Mailbox: Sendable {
-    /// An event of one of a request's samples.
-    package struct Item: Sendable {
-        /// Which sample.
-        package var sample: Int
-        /// What happened.
-        package var event: TokenEvent
-    }
-
+package final class Mailbox: SequenceSink {
     /// What the consumer finds.
     package enum Delivery: Sendable {
         /// Events, in order; never empty.
-        case items([Item])
+        case items([SequenceEvent])
         /// The engine failed; nothing follows.
         case failed(EngineError)
         /// The consumer closed the mailbox, or its task was cancelled.
@@ -21,10 +13,9 @@ package final class Mailbox: Sendable {
     }
 
     private struct State {
-        var items: [Item] = []
+        var items: [SequenceEvent] = []
         var failure: EngineError?
         var closed = false
-        var cancelled: Set<Int> = []
         var waiter: CheckedContinuation<Void, Never>?
     }
 
@@ -32,12 +23,9 @@ package final class Mailbox: Sendable {
 
     package init() {}
 
-    /// Whether nobody reads a sample any more.
-    package func isClosed(sample: Int) -> Bool { state.withLock { $0.closed || $0.cancelled.contains(sample) } }
-
     /// Adds events and wakes the consumer.
-    package func publish(_ items: [Item]) {
-        wake { $0.items += items }
+    package func publish(_ events: [SequenceEvent]) {
+        wake { if !$0.closed { $0.items += events } }
     }
 
     /// Ends the stream with an error, after what was published.
@@ -48,11 +36,6 @@ package final class Mailbox: Sendable {
     /// Says that nobody reads any more.
     package func close() {
         wake { $0.closed = true }
-    }
-
-    /// Says that nobody reads a sample any more, while others go on.
-    package func cancel(sample: Int) {
-        state.withLock { _ = $0.cancelled.insert(sample) }
     }
 
     private func wake(_ change: (inout State) -> Void) {

@@ -33,24 +33,29 @@ final class StepLoop {
     var isIdle: Bool { scheduler.isIdle }
 
     func add(_ submission: Engine.Submission) {
-        let request = submission.request
+        add(submission.request, number: submission.number, seed: submission.seed, submission.sink, submission.ticket)
+    }
+
+    private func add(
+        _ request: EngineRequest, number: UInt64, seed: UInt64, _ sink: any SequenceSink, _ ticket: SequenceTicket
+    ) {
         let room = maxModelLength - request.prompt.count
         scheduler.add(
             SequenceState(
-                number: submission.number, request: request, maxTokens: min(request.sampling.maxTokens ?? room, room),
+                number: number, request: request, seed: seed, maxTokens: min(request.sampling.maxTokens ?? room, room),
                 sampler: SequenceSampler(
-                    parameters: request.sampling, seed: submission.seed, sampleIndex: request.sampleIndex,
-                    prompt: request.prompt,
+                    parameters: request.sampling, seed: seed, sampleIndex: request.sampleIndex,
+                    prompt: request.prompt, emitted: request.emitted,
                     endTokens: request.sampling.ignoreEndOfText
                         ? request.sampling.stopTokens : request.sampling.stopTokens.union(endTokens)),
-                drafter: speculation.makeDrafter(), mailbox: submission.mailbox))
+                drafter: speculation.makeDrafter(), sink: sink, ticket: ticket))
     }
 
     /// Ends the sequences that `isEnded` picks, telling their consumers.
     func abort(where isEnded: (SequenceState) -> Bool) {
         for sequence in scheduler.running.filter(isEnded) + scheduler.waiting.filter(isEnded) {
             end(sequence, .abort)
-            sequence.mailbox.publish([.init(sample: sequence.request.sampleIndex, event: .finished(.abort))])
+            sequence.sink.publish([.init(sample: sequence.request.sampleIndex, event: .finished(.abort))])
         }
     }
 
@@ -58,13 +63,13 @@ final class StepLoop {
     func fail(_ error: EngineError) {
         for sequence in scheduler.running + scheduler.waiting {
             end(sequence, .abort)
-            sequence.mailbox.fail(error)
+            sequence.sink.fail(error)
         }
     }
 
     /// Runs one step.
     func step() throws(ModelError) {
-        abort { $0.mailbox.isClosed(sample: $0.request.sampleIndex) }
+        abort(where: \.isCancelled)
         let begin = ContinuousClock.now
         let items = scheduler.schedule { pace.promptTokens(besides: $0, for: $1) }
         guard !items.isEmpty else { return }
@@ -109,6 +114,8 @@ final class StepLoop {
     func refreshStatistics() -> EngineStatistics {
         statistics.running = scheduler.running.count
         statistics.waiting = scheduler.waiting.count
+        for sequence in scheduler.running { statistics.waiting += sequence.samplesToStart }
+        for sequence in scheduler.waiting { statistics.waiting += sequence.samplesToStart }
         statistics.usedBlocks = scheduler.pool.blockCount - scheduler.pool.freeCount
         statistics.cachedBlocks = scheduler.pool.cachedFreeCount
         statistics.preemptions = scheduler.preemptions
@@ -131,8 +138,9 @@ final class StepLoop {
         }
         guard sequence.pending == 0, !rows.isEmpty else { return }
         if !sequence.promptDone {
+            startOtherSamples(of: sequence)
             sequence.promptDone = true
-            let cached = sequence.cachedPromptTokens ?? 0
+            let cached = min(sequence.cachedPromptTokens ?? 0, sequence.promptCount)
             statistics.promptTokens += UInt64(sequence.promptCount)
             statistics.cachedPromptTokens += UInt64(cached)
             events.append(
@@ -147,7 +155,19 @@ final class StepLoop {
             end(sequence, reason)
         }
         let sample = sequence.request.sampleIndex
-        sequence.mailbox.publish(events.map { .init(sample: sample, event: $0) })
+        sequence.sink.publish(events.map { .init(sample: sample, event: $0) })
+    }
+
+    /// The other samples start when the first has left the prompt's blocks in the prefix cache.
+    private func startOtherSamples(of sequence: SequenceState) {
+        for offset in 0..<sequence.samplesToStart {
+            var request = sequence.request
+            request.sampleIndex += offset + 1
+            request.sampleCount = 1
+            request.sampling.promptLogprobs = nil
+            guard !sequence.ticket.isCancelled(sample: request.sampleIndex) else { continue }
+            add(request, number: sequence.number, seed: sequence.seed, sequence.sink, sequence.ticket)
+        }
     }
 
     /// Chooses a token from each row as long as the tokens chosen are those that the rows were computed with: each is

@@ -9,32 +9,26 @@ public import MartinetModels
 /// print(answer.outputs[0].text)
 /// ```
 public final class InferenceEngine: Sendable {
-    /// The model.
-    public let model: LoadedModel
-    /// What the engine reserved.
-    public let plan: MemoryPlan
-    private let engine: Engine
+    /// The model's text side.
+    public let model: TextModel
+    private let engine: any SequenceEngine
 
     /// The longest sequence, prompt and output together.
-    public var maxModelLength: Int { plan.limits.maxModelLength }
+    public var maxModelLength: Int { engine.limits.maxModelLength }
 
     /// Reserves memory and starts the engine's thread. Call ``shutdown(deadline:)`` at the end.
     ///
     /// - Throws: ``EngineError`` or ``ModelError`` where the options do not fit the model or the machine.
-    public init(model: LoadedModel, options: EngineOptions = EngineOptions()) throws {
-        let plan = try MemoryPlan(model: model, options: options)
+    public convenience init(model: LoadedModel, options: EngineOptions = EngineOptions()) throws {
+        self.init(
+            model: model.text,
+            engine: try Engine(model: model, plan: MemoryPlan(model: model, options: options), options: options))
+    }
+
+    /// Puts a model's text side in front of what runs its sequences.
+    package init(model: TextModel, engine: any SequenceEngine) {
         self.model = model
-        self.plan = plan
-        let runnerOptions = RunnerOptions(
-            precision: options.dtype == .float32 ? .exact : .fast, keyValueType: options.keyValueType,
-            threads: options.threads, instructionSet: options.instructionSet?.code)
-        engine = try Engine(
-            maxSequences: options.maxNumSeqs, maxWaiting: options.maxWaiting, endTokens: model.endTokens,
-            seed: options.seed, reusesPrefixes: options.enablePrefixCaching, speculation: options.speculation,
-            maxStepStretch: options.maxStepStretch
-        ) {
-            try model.makeRunner(limits: plan.limits, options: runnerOptions)
-        }
+        self.engine = engine
     }
 
     deinit { engine.stop() }
@@ -52,17 +46,14 @@ public final class InferenceEngine: Sendable {
             throw EngineError(
                 .invalidParameter, "stop must be at most 64 texts of at most 4096 bytes each.", parameter: "stop")
         }
-        var request = request
-        if request.sampleCount > 1, request.sampling.seed == nil { request.sampling.seed = engine.makeSeed() }
         let mailbox = Mailbox()
-        try engine.submit(
+        let ticket = try engine.submit(
             EngineRequest(
-                id: request.id, prompt: request.prompt, sampling: request.sampling, priority: request.priority,
-                cacheSalt: request.cacheSalt),
-            to: mailbox, reserving: request.sampleCount - 1)
+                id: request.id, prompt: request.prompt, sampling: request.sampling, sampleCount: request.sampleCount,
+                priority: request.priority, cacheSalt: request.cacheSalt),
+            to: mailbox)
         return InferenceStream(
-            subscription: .init(engine: engine, mailbox: mailbox, reserved: request.sampleCount - 1), request: request,
-            tokenizer: model.tokenizer,
+            subscription: .init(mailbox: mailbox, ticket: ticket), request: request, tokenizer: model.tokenizer,
             endTokens: model.endTokens)
     }
 

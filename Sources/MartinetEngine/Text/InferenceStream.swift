@@ -1,5 +1,4 @@
 internal import MartinetTokenizers
-internal import Synchronization
 
 /// The events of one request, as they come: each element is all that was ready.
 ///
@@ -22,27 +21,17 @@ public struct InferenceStream: AsyncSequence, Sendable {
 
     /// Ends the request when nobody holds it any more.
     final class Subscription: Sendable {
-        let engine: Engine
         let mailbox: Mailbox
-        /// Samples that the engine accepted and does not have yet.
-        private let reserved: Atomic<Int>
+        let ticket: SequenceTicket
 
-        init(engine: Engine, mailbox: Mailbox, reserved: Int) {
-            self.engine = engine
+        init(mailbox: Mailbox, ticket: SequenceTicket) {
             self.mailbox = mailbox
-            self.reserved = Atomic(reserved)
-        }
-
-        /// Gives the engine the samples that it accepted.
-        func submit(_ requests: [EngineRequest]) {
-            guard !requests.isEmpty, reserved.exchange(0, ordering: .relaxed) == requests.count else { return }
-            engine.submitReserved(requests, to: mailbox)
+            self.ticket = ticket
         }
 
         deinit {
             mailbox.close()
-            engine.releaseReserved(reserved.load(ordering: .relaxed))
-            engine.ring()
+            ticket.cancel()
         }
     }
 
@@ -94,9 +83,9 @@ public struct InferenceStream: AsyncSequence, Sendable {
         /// The same, for callers without isolation.
         public mutating func next() async throws(EngineError) -> [InferenceEvent]? { try await next(isolation: nil) }
 
-        private mutating func process(_ items: [Mailbox.Item]) -> [InferenceEvent] {
+        private mutating func process(_ items: [SequenceEvent]) -> [InferenceEvent] {
             var events: [InferenceEvent] = []
-            for item in items where !samples[item.sample].isFinished {
+            for item in items where samples.indices.contains(item.sample) && !samples[item.sample].isFinished {
                 switch item.event {
                 case .prompt(let cached, let logprobs):
                     guard !sentPrompt else { continue }
@@ -105,7 +94,6 @@ public struct InferenceStream: AsyncSequence, Sendable {
                         .prompt(
                             InferencePrompt(
                                 tokenCount: request.prompt.count, cachedTokenCount: cached, logprobs: logprobs)))
-                    submitOtherSamples()
                 case .token(let token, let logprobs):
                     take(token, logprobs, sample: item.sample, into: &events)
                 case .finished(let reason):
@@ -118,18 +106,6 @@ public struct InferenceStream: AsyncSequence, Sendable {
                 }
             }
             return events
-        }
-
-        /// The other samples start when the first has left the prompt's blocks in the prefix cache.
-        private func submitOtherSamples() {
-            var sampling = request.sampling
-            sampling.promptLogprobs = nil
-            subscription.submit(
-                (1..<Swift.max(1, request.sampleCount)).map { index in
-                    EngineRequest(
-                        id: request.id, prompt: request.prompt, sampling: sampling, sampleIndex: index,
-                        priority: request.priority, cacheSalt: request.cacheSalt)
-                })
         }
 
         private mutating func take(
@@ -147,8 +123,7 @@ public struct InferenceStream: AsyncSequence, Sendable {
                 InferenceDelta(index: index, text: output.text, tokens: [token], logprobs: logprobs.map { [$0] } ?? []),
                 to: &events)
             if let stop = output.stop {
-                subscription.mailbox.cancel(sample: index)
-                subscription.engine.ring()
+                subscription.ticket.cancel(sample: index)
                 finish(index, .stop, stopText: stop, into: &events)
             }
         }

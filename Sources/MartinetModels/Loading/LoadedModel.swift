@@ -10,22 +10,12 @@ public import MartinetTokenizers
 /// let runner = try model.makeRunner(limits: limits, options: RunnerOptions())
 /// ```
 public struct LoadedModel: Sendable {
-    /// The name that it is served under: the one given, else the file's own without its extension.
-    public let name: String
     /// The GGUF file or the directory.
     public let path: String
     /// The shape.
     public let configuration: ModelConfiguration
-    /// Text to tokens and back.
-    public let tokenizer: any Tokenizer
-    /// The chat template as the model carries it.
-    public let chatTemplateSource: String?
-    /// The chat template, where the model has one that can be read.
-    public let chatTemplate: ChatTemplate?
-    /// Why the chat template cannot be read, where that is so; everything but chat works.
-    public let chatTemplateError: String?
-    /// What the model's authors recommend for sampling.
-    public let generationDefaults: GenerationDefaults
+    /// Tokenizer, chat template and what else needs no weights.
+    public let text: TextModel
     /// Sizes, for people.
     public let facts: ModelFacts
     private let network: ModelNetwork
@@ -42,38 +32,29 @@ public struct LoadedModel: Sendable {
 
     private init(_ file: ModelFile, path: String, name: String?) throws {
         self.path = path
-        self.name = name ?? Self.name(ofPath: path)
         let network = try ModelNetwork(file)
         self.network = network
         configuration = network.configuration
-        switch file {
-        case .gguf(let gguf):
-            chatTemplateSource = gguf.metadata["tokenizer.chat_template"]?.string
-            generationDefaults = GenerationDefaults()
-        case .directory(let directory):
-            chatTemplateSource = directory.chatTemplate
-            generationDefaults = GenerationDefaults(directory.generationConfig, modelConfig: directory.config)
-        }
-        tokenizer = try TokenizerLoading.tokenizer(of: file)
+        text = try TextModel(file, name: name ?? Self.name(ofPath: path))
         facts = ModelFacts(
             fileSize: TokenizerLoading.fileSize(of: file), parameterCount: network.weights.parameterCount,
             weightBytes: network.weights.byteCount, quantization: network.weights.dominantType)
-        var failure: String?
-        if let source = chatTemplateSource {
-            do {
-                chatTemplate = try ChatTemplate(source)
-            } catch {
-                chatTemplate = nil
-                failure = "\(error)"
-            }
-        } else {
-            chatTemplate = nil
-        }
-        chatTemplateError = failure
     }
 
+    /// The name that it is served under: the one given, else the file's own without its extension.
+    public var name: String { text.name }
+    /// Text to tokens and back.
+    public var tokenizer: any Tokenizer { text.tokenizer }
+    /// The chat template as the model carries it.
+    public var chatTemplateSource: String? { text.chatTemplateSource }
+    /// The chat template, where the model has one that can be read.
+    public var chatTemplate: ChatTemplate? { text.chatTemplate }
+    /// Why the chat template cannot be read, where that is so; everything but chat works.
+    public var chatTemplateError: String? { text.chatTemplateError }
+    /// What the model's authors recommend for sampling.
+    public var generationDefaults: GenerationDefaults { text.generationDefaults }
     /// Tokens that end a generation: the tokenizer's and those of the generation config.
-    public var endTokens: Set<Int32> { tokenizer.endTokens.union(generationDefaults.endTokens) }
+    public var endTokens: Set<Int32> { text.endTokens }
 
     /// Makes a runner: reserves the KV pool and scratch memory and starts compute threads.
     ///

@@ -35,7 +35,9 @@ struct ServeCommand: AsyncParsableCommand {
 
         let path = try ModelStore().resolve(wanted)
         let loaded = try LoadedModel.load(path: path)
-        let engine = try InferenceEngine(model: loaded, options: options)
+        let plan = try MemoryPlan(model: loaded, options: options)
+        let engine = InferenceEngine(
+            model: loaded.text, engine: try Engine(model: loaded, plan: plan, options: options))
         // A store's name is what people say; of a path its last part is.
         let name = wanted.contains("/") ? loaded.name : wanted
         let served = ServedModel(
@@ -46,7 +48,7 @@ struct ServeCommand: AsyncParsableCommand {
                 topK: loaded.generationDefaults.topK, minP: loaded.generationDefaults.minP,
                 repetitionPenalty: loaded.generationDefaults.repetitionPenalty),
             maxSamples: options.maxNumSeqs)
-        describe(loaded, engine: engine, served: served, options: options)
+        describe(loaded, plan: plan, served: served, options: options)
 
         let http = MartinetServer(
             model: served, service: EngineService(engine), configuration: configuration, logger: logger)
@@ -88,19 +90,19 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     private func describe(
-        _ model: LoadedModel, engine: InferenceEngine, served: ServedModel, options: EngineOptions
+        _ model: LoadedModel, plan: MemoryPlan, served: ServedModel, options: EngineOptions
     ) {
         let shape = model.configuration
-        let limits = engine.plan.limits
+        let limits = plan.limits
         Console.output("Martinet \(Martinet.version)")
         Console.output(
             "Model      \(served.names.joined(separator: ", ")): \(shape.architecture), \(shape.layerCount) layers, "
                 + "width \(shape.hiddenSize), vocabulary \(shape.vocabularySize), weights \(Console.bytes(model.facts.weightBytes))"
         )
         Console.output(
-            "KV cache   \(Console.bytes(engine.plan.keyValueBytes)): \(limits.blockCount) blocks of "
+            "KV cache   \(Console.bytes(plan.keyValueBytes)): \(limits.blockCount) blocks of "
                 + "\(limits.blockSize) tokens, sequences up to \(limits.maxModelLength) tokens")
-        if let note = engine.plan.note { Console.output("           \(note)") }
+        if let note = plan.note { Console.output("           \(note)") }
         Console.output(
             "Batch      up to \(options.maxNumSeqs) sequences and \(limits.maxBatchedTokens) tokens a step, dtype "
                 + "\(options.dtype.rawValue), prefix caching \(options.enablePrefixCaching ? "on" : "off"), "
