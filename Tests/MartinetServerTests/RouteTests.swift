@@ -21,9 +21,13 @@ struct TestServer {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         server = MartinetServer(
-            model: ServedModel(
-                names: ["tiny", "org/tiny"], root: "tiny", created: 1, maxModelLength: 4096, tokenizer: ByteTokenizer()),
-            service: service, configuration: configuration, logger: logger)
+            directory: ModelDirectory([
+                Deployment(
+                    model: ServedModel(
+                        names: ["tiny", "org/tiny"], root: "tiny", created: 1, maxModelLength: 4096,
+                        tokenizer: ByteTokenizer()),
+                    service: service)
+            ]), configuration: configuration, logger: logger)
     }
 
     /// Posts JSON and gives status and body.

@@ -1,20 +1,21 @@
 /// `GET /v1/models` and `GET /v1/models/{id}`.
 public enum ModelList {
-    /// All names of the served model.
-    public static func body(_ model: ServedModel) -> [UInt8] {
+    /// All names of the served models.
+    public static func body(_ models: [ServedModel]) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { writer in
             writer.field("object", "list")
             writer.field("data") { writer in
-                writer.array { writer in for name in model.names { write(name, model, to: &writer) } }
+                writer.array { writer in
+                    for model in models { for name in model.names { write(name, model, to: &writer) } }
+                }
             }
         }
         return writer.bytes
     }
 
     /// One model by its name.
-    public static func body(_ model: ServedModel, name: String) throws(APIError) -> [UInt8] {
-        guard model.names.contains(name) else { throw .unknownModel(name, served: model.names) }
+    public static func body(_ model: ServedModel, name: String) -> [UInt8] {
         var writer = JSONWriter()
         write(name, model, to: &writer)
         return writer.bytes

@@ -9,8 +9,7 @@ internal import NIOCore
 
 /// The routes that generate, and those that count tokens: decode, call, encode.
 struct InferenceRoutes: Sendable {
-    let model: ServedModel
-    let service: any InferenceService
+    let directory: ModelDirectory
     let runner: GenerationRunner
     let maxBodyBytes: Int
     /// How much of a body is read past the limit.
@@ -25,84 +24,93 @@ struct InferenceRoutes: Sendable {
         router.post("v1/chat/completions", use: chat)
         router.post("tokenize", use: tokenize)
         router.post("detokenize", use: detokenize)
-        router.get("v1/models") { _, _ in Self.json(ModelList.body(model)) }
+        router.get("v1/models") { _, _ in Self.json(ModelList.body(directory.all.map(\.model))) }
         // Names may hold slashes.
         router.get("v1/models/**") { _, context in
-            let name = context.parameters.getCatchAll().joined(separator: "/")
-            return Self.json(try ModelList.body(model, name: name.removingPercentEncoding ?? name))
+            let path = context.parameters.getCatchAll().joined(separator: "/")
+            let name = path.removingPercentEncoding ?? path
+            return Self.json(ModelList.body(try directory.deployment(named: name).model, name: name))
         }
     }
 
     @Sendable private func generate(_ request: Request, context: MartinetContext) async throws -> Response {
         let id = "gen-" + context.record.requestID
-        let (decoded, requests) = try await decode(request) { [model] body in
-            let decoded = try GenerateRequest.single(body, model: model)
-            return (decoded, try decoded.requests(id: id, model: model))
+        let (target, (decoded, requests)) = try await decode(request) { body, target in
+            let decoded = try GenerateRequest.single(body, model: target.model)
+            return (decoded, try decoded.requests(id: id, model: target.model))
         }
-        let answer = GenerateAnswer(id: id, request: decoded, model: model)
-        if decoded.stream { return try runner.stream(requests, encoding: answer, context: context) }
-        return Self.json(answer.body(try await runner.collect(requests, context: context)))
+        let answer = GenerateAnswer(id: id, request: decoded, model: target.model)
+        if decoded.stream { return try runner.stream(requests, on: target, encoding: answer, context: context) }
+        return Self.json(answer.body(try await runner.collect(requests, on: target, context: context)))
     }
 
     @Sendable private func generateBatch(_ request: Request, context: MartinetContext) async throws -> Response {
         let id = "gen-" + context.record.requestID
-        let (decoded, requests) = try await decode(request) { [model] body in
-            let decoded = try GenerateRequest.batch(body, model: model)
-            return (decoded, try decoded.requests(id: id, model: model))
+        let (target, (decoded, requests)) = try await decode(request) { body, target in
+            let decoded = try GenerateRequest.batch(body, model: target.model)
+            return (decoded, try decoded.requests(id: id, model: target.model))
         }
-        let answer = GenerateAnswer(id: id, request: decoded, model: model)
-        return Self.json(answer.body(try await runner.collect(requests, context: context)))
+        let answer = GenerateAnswer(id: id, request: decoded, model: target.model)
+        return Self.json(answer.body(try await runner.collect(requests, on: target, context: context)))
     }
 
     @Sendable private func completions(_ request: Request, context: MartinetContext) async throws -> Response {
         let id = "cmpl-" + context.record.requestID
-        let (decoded, requests) = try await decode(request) { [model] body in
-            let decoded = try CompletionRequest(body, model: model)
-            return (decoded, try decoded.requests(id: id, model: model))
+        let (target, (decoded, requests)) = try await decode(request) { body, target in
+            let decoded = try CompletionRequest(body, model: target.model)
+            return (decoded, try decoded.requests(id: id, model: target.model))
         }
         let answer = CompletionAnswer(
-            id: id, created: Int(ProcessFigures.now), request: decoded, prompts: requests.map(\.prompt), model: model)
-        if decoded.streaming.stream { return try runner.stream(requests, encoding: answer, context: context) }
-        return Self.json(answer.body(try await runner.collect(requests, context: context)))
+            id: id, created: Int(ProcessFigures.now), request: decoded, prompts: requests.map(\.prompt),
+            model: target.model)
+        if decoded.streaming.stream {
+            return try runner.stream(requests, on: target, encoding: answer, context: context)
+        }
+        return Self.json(answer.body(try await runner.collect(requests, on: target, context: context)))
     }
 
     @Sendable private func chat(_ request: Request, context: MartinetContext) async throws -> Response {
         let id = "chatcmpl-" + context.record.requestID
-        let (decoded, inference) = try await decode(request) { [model, service] body in
-            let decoded = try ChatRequest(body, model: model)
-            return (decoded, try decoded.request(id: id, model: model, service: service))
+        let (target, (decoded, inference)) = try await decode(request) { body, target in
+            let decoded = try ChatRequest(body, model: target.model)
+            return (decoded, try decoded.request(id: id, model: target.model, service: target.service))
         }
-        let answer = ChatAnswer(id: id, created: Int(ProcessFigures.now), request: decoded, model: model)
-        if decoded.streaming.stream { return try runner.stream([inference], encoding: answer, context: context) }
-        let results = try await runner.collect([inference], context: context)
+        let answer = ChatAnswer(id: id, created: Int(ProcessFigures.now), request: decoded, model: target.model)
+        if decoded.streaming.stream {
+            return try runner.stream([inference], on: target, encoding: answer, context: context)
+        }
+        let results = try await runner.collect([inference], on: target, context: context)
         return Self.json(answer.body(results[0], prompt: inference.prompt))
     }
 
     @Sendable private func tokenize(_ request: Request, context: MartinetContext) async throws -> Response {
         Self.json(
-            try await decode(request) { [model, service] body in
-                try TokenizeRequest(body, model: model).body(model: model, service: service)
-            })
+            try await decode(request) { body, target in
+                try TokenizeRequest(body, model: target.model).body(model: target.model, service: target.service)
+            }.value)
     }
 
     @Sendable private func detokenize(_ request: Request, context: MartinetContext) async throws -> Response {
         Self.json(
-            try await decode(request) { [model] body in
-                try DetokenizeRequest(body, model: model).body(model: model)
-            })
+            try await decode(request) { body, target in
+                try DetokenizeRequest(body, model: target.model).body(model: target.model)
+            }.value)
     }
 
     /// Decodes a body. Parsing and tokenising a large one takes seconds, which must not be those of the few threads
     /// that serve all connections, health probes among them.
     private func decode<Value: Sendable>(
-        _ request: Request, _ action: @escaping @Sendable ([UInt8]) throws -> Value
-    ) async throws -> Value {
+        _ request: Request, _ action: @escaping @Sendable (JSONBody, Deployment) throws -> Value
+    ) async throws -> (target: Deployment, value: Value) {
         let bytes = try await body(of: request)
-        guard bytes.count > Self.smallBodyBytes else { return try action(bytes) }
+        let decode = { @Sendable [directory] () throws -> (target: Deployment, value: Value) in
+            let body = try JSONBody(bytes)
+            let target = try directory.deployment(named: body.model())
+            return (target, try action(body, target))
+        }
+        guard bytes.count > Self.smallBodyBytes else { return try decode() }
         return try await withCheckedThrowingContinuation { continuation in
-            DispatchQueue.global(qos: .utility).async {
-                continuation.resume(with: Result { try action(bytes) })
-            }
+            DispatchQueue.global(qos: .utility).async { continuation.resume(with: Result { try decode() }) }
         }
     }
 

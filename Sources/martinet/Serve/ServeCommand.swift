@@ -51,7 +51,8 @@ struct ServeCommand: AsyncParsableCommand {
         describe(loaded, plan: plan, served: served, options: options)
 
         let http = MartinetServer(
-            model: served, service: EngineService(engine), configuration: configuration, logger: logger)
+            directory: ModelDirectory([Deployment(model: served, service: EngineService(engine))]),
+            configuration: configuration, logger: logger)
         do {
             try await http.run { port in
                 let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host

@@ -206,6 +206,9 @@ struct ServerFlags: ParsableArguments {
     @Option(help: "The port to listen on; 0 takes a free one (8000).")
     var port: Int?
 
+    @Option(help: "A port of its own for probes and metrics, answered even when every other thread is busy (none).")
+    var healthPort: Int?
+
     @Option(help: "The model's name for clients; may be given several times.")
     var servedModelName: [String] = []
 
@@ -229,6 +232,7 @@ struct ServerFlags: ParsableArguments {
         configuration.version = Martinet.version
         if let value = settings.text("host", host) { configuration.host = value }
         if let value = try settings.integer("port", port, in: 0...65535) { configuration.port = value }
+        configuration.healthPort = try settings.integer("health-port", healthPort, in: 0...65535)
         if let value = try settings.bytes("max-body-bytes", maxBodyBytes) { configuration.maxBodyBytes = value }
         func seconds(_ flag: String, _ given: Double?) throws -> Duration? {
             guard let value = try settings.value(flag, given, kind: "a number of seconds") else { return nil }
