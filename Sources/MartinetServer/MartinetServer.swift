@@ -15,17 +15,24 @@ internal import UnixSignals
 /// ```
 public struct MartinetServer: Sendable {
     private let directory: ModelDirectory
+    private let fleet: (any FleetControl)?
     private let configuration: ServerConfiguration
     private let logger: Logger
     private let state = ServerState()
     private let metrics: ServerMetrics
 
     /// Describes a server; nothing listens yet.
-    public init(directory: ModelDirectory, configuration: ServerConfiguration, logger: Logger) {
+    ///
+    /// - Parameter fleet: what runs the models' workers, where they have workers.
+    public init(
+        directory: ModelDirectory, fleet: (any FleetControl)? = nil, configuration: ServerConfiguration, logger: Logger
+    ) {
         self.directory = directory
+        self.fleet = fleet
         self.configuration = configuration
         self.logger = logger
         metrics = ServerMetrics(directory: directory, state: state, version: configuration.version)
+        if let fleet { FleetFigures(registry: metrics.registry, fleet: fleet).register() }
     }
 
     /// The server as a Hummingbird application; tests drive it without a socket.
@@ -90,11 +97,17 @@ public struct MartinetServer: Sendable {
             methods[path] = [.post]
         }
         for path in StatusPages.paths + ["/v1/models"] { methods[path] = [.get, .head] }
+        if fleet != nil {
+            methods["/admin/workers"] = [.get, .head]
+            methods["/admin/workers/replace"] = [.post]
+            methods["/admin/reload"] = [.post]
+        }
         router.add(middleware: RequestMiddleware(metrics: metrics, logger: logger, methods: methods))
         StatusRoutes(pages: pages).add(to: router)
         let runner = GenerationRunner(state: state, metrics: metrics, logger: logger)
         InferenceRoutes(directory: directory, runner: runner, maxBodyBytes: configuration.maxBodyBytes)
             .add(to: router)
+        if let fleet { AdminRoutes(fleet: fleet).add(to: router) }
         return router
     }
 }

@@ -30,6 +30,13 @@ struct TestServer {
             ]), configuration: configuration, logger: logger)
     }
 
+    /// Any free port.
+    static var local: ServerConfiguration {
+        var configuration = ServerConfiguration()
+        configuration.port = 0
+        return configuration
+    }
+
     /// Posts JSON and gives status and body.
     static func post(
         _ client: any TestClientProtocol, _ path: String, _ body: String, headers: HTTPFields = [:]

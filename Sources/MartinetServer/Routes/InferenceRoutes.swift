@@ -18,12 +18,19 @@ struct InferenceRoutes: Sendable {
     private static let smallBodyBytes = 32 << 10
 
     func add(to router: Router<MartinetContext>) {
-        router.post("generate", use: generate)
-        router.post("generate_batch", use: generateBatch)
-        router.post("v1/completions", use: completions)
-        router.post("v1/chat/completions", use: chat)
-        router.post("tokenize", use: tokenize)
-        router.post("detokenize", use: detokenize)
+        post("generate", on: router, generate)
+        post("generate_batch", on: router, generateBatch)
+        post("v1/completions", on: router, completions)
+        post("v1/chat/completions", on: router, chat)
+        post("tokenize", on: router) { body, target, _ in
+            let answer = try TokenizeRequest(body, model: target.model).body(
+                model: target.model, service: target.service)
+            return { Self.json(answer) }
+        }
+        post("detokenize", on: router) { body, target, _ in
+            let answer = try DetokenizeRequest(body, model: target.model).body(model: target.model)
+            return { Self.json(answer) }
+        }
         router.get("v1/models") { _, _ in Self.json(ModelList.body(directory.all.map(\.model))) }
         // Names may hold slashes.
         router.get("v1/models/**") { _, context in
@@ -33,84 +40,84 @@ struct InferenceRoutes: Sendable {
         }
     }
 
-    @Sendable private func generate(_ request: Request, context: MartinetContext) async throws -> Response {
-        let id = "gen-" + context.record.requestID
-        let (target, (decoded, requests)) = try await decode(request) { body, target in
-            let decoded = try GenerateRequest.single(body, model: target.model)
-            return (decoded, try decoded.requests(id: id, model: target.model))
+    /// What is left to do for a request that has been decoded for a model.
+    private typealias Answer = @Sendable () async throws -> Response
+    /// Decodes a request for a model.
+    private typealias Decoding = @Sendable (JSONBody, Deployment, MartinetContext) throws -> Answer
+
+    private func post(_ path: String, on router: Router<MartinetContext>, _ decoding: @escaping Decoding) {
+        router.post(RouterPath(path)) { request, context in
+            let bytes = try await body(of: request)
+            let answer = try await decode(bytes) { [directory] in
+                let body = try JSONBody(bytes)
+                return try decoding(body, directory.deployment(named: body.model()), context)
+            }
+            return try await answer()
         }
-        let answer = GenerateAnswer(id: id, request: decoded, model: target.model)
-        if decoded.stream { return try runner.stream(requests, on: target, encoding: answer, context: context) }
-        return Self.json(answer.body(try await runner.collect(requests, on: target, context: context)))
     }
 
-    @Sendable private func generateBatch(_ request: Request, context: MartinetContext) async throws -> Response {
+    @Sendable private func generate(
+        _ body: JSONBody, _ target: Deployment, context: MartinetContext
+    ) throws -> Answer {
         let id = "gen-" + context.record.requestID
-        let (target, (decoded, requests)) = try await decode(request) { body, target in
-            let decoded = try GenerateRequest.batch(body, model: target.model)
-            return (decoded, try decoded.requests(id: id, model: target.model))
-        }
+        let decoded = try GenerateRequest.single(body, model: target.model)
+        let requests = try decoded.requests(id: id, model: target.model)
         let answer = GenerateAnswer(id: id, request: decoded, model: target.model)
-        return Self.json(answer.body(try await runner.collect(requests, on: target, context: context)))
+        return {
+            if decoded.stream { return try runner.stream(requests, on: target, encoding: answer, context: context) }
+            return Self.json(answer.body(try await runner.collect(requests, on: target, context: context)))
+        }
     }
 
-    @Sendable private func completions(_ request: Request, context: MartinetContext) async throws -> Response {
+    @Sendable private func generateBatch(
+        _ body: JSONBody, _ target: Deployment, context: MartinetContext
+    ) throws -> Answer {
+        let id = "gen-" + context.record.requestID
+        let decoded = try GenerateRequest.batch(body, model: target.model)
+        let requests = try decoded.requests(id: id, model: target.model)
+        let answer = GenerateAnswer(id: id, request: decoded, model: target.model)
+        return { Self.json(answer.body(try await runner.collect(requests, on: target, context: context))) }
+    }
+
+    @Sendable private func completions(
+        _ body: JSONBody, _ target: Deployment, context: MartinetContext
+    ) throws -> Answer {
         let id = "cmpl-" + context.record.requestID
-        let (target, (decoded, requests)) = try await decode(request) { body, target in
-            let decoded = try CompletionRequest(body, model: target.model)
-            return (decoded, try decoded.requests(id: id, model: target.model))
-        }
+        let decoded = try CompletionRequest(body, model: target.model)
+        let requests = try decoded.requests(id: id, model: target.model)
         let answer = CompletionAnswer(
             id: id, created: Int(ProcessFigures.now), request: decoded, prompts: requests.map(\.prompt),
             model: target.model)
-        if decoded.streaming.stream {
-            return try runner.stream(requests, on: target, encoding: answer, context: context)
+        return {
+            if decoded.streaming.stream {
+                return try runner.stream(requests, on: target, encoding: answer, context: context)
+            }
+            return Self.json(answer.body(try await runner.collect(requests, on: target, context: context)))
         }
-        return Self.json(answer.body(try await runner.collect(requests, on: target, context: context)))
     }
 
-    @Sendable private func chat(_ request: Request, context: MartinetContext) async throws -> Response {
+    @Sendable private func chat(_ body: JSONBody, _ target: Deployment, context: MartinetContext) throws -> Answer {
         let id = "chatcmpl-" + context.record.requestID
-        let (target, (decoded, inference)) = try await decode(request) { body, target in
-            let decoded = try ChatRequest(body, model: target.model)
-            return (decoded, try decoded.request(id: id, model: target.model, service: target.service))
-        }
+        let decoded = try ChatRequest(body, model: target.model)
+        let inference = try decoded.request(id: id, model: target.model, service: target.service)
         let answer = ChatAnswer(id: id, created: Int(ProcessFigures.now), request: decoded, model: target.model)
-        if decoded.streaming.stream {
-            return try runner.stream([inference], on: target, encoding: answer, context: context)
+        return {
+            if decoded.streaming.stream {
+                return try runner.stream([inference], on: target, encoding: answer, context: context)
+            }
+            let results = try await runner.collect([inference], on: target, context: context)
+            return Self.json(answer.body(results[0], prompt: inference.prompt))
         }
-        let results = try await runner.collect([inference], on: target, context: context)
-        return Self.json(answer.body(results[0], prompt: inference.prompt))
-    }
-
-    @Sendable private func tokenize(_ request: Request, context: MartinetContext) async throws -> Response {
-        Self.json(
-            try await decode(request) { body, target in
-                try TokenizeRequest(body, model: target.model).body(model: target.model, service: target.service)
-            }.value)
-    }
-
-    @Sendable private func detokenize(_ request: Request, context: MartinetContext) async throws -> Response {
-        Self.json(
-            try await decode(request) { body, target in
-                try DetokenizeRequest(body, model: target.model).body(model: target.model)
-            }.value)
     }
 
     /// Decodes a body. Parsing and tokenising a large one takes seconds, which must not be those of the few threads
     /// that serve all connections, health probes among them.
     private func decode<Value: Sendable>(
-        _ request: Request, _ action: @escaping @Sendable (JSONBody, Deployment) throws -> Value
-    ) async throws -> (target: Deployment, value: Value) {
-        let bytes = try await body(of: request)
-        let decode = { @Sendable [directory] () throws -> (target: Deployment, value: Value) in
-            let body = try JSONBody(bytes)
-            let target = try directory.deployment(named: body.model())
-            return (target, try action(body, target))
-        }
-        guard bytes.count > Self.smallBodyBytes else { return try decode() }
+        _ bytes: [UInt8], _ action: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
+        guard bytes.count > Self.smallBodyBytes else { return try action() }
         return try await withCheckedThrowingContinuation { continuation in
-            DispatchQueue.global(qos: .utility).async { continuation.resume(with: Result { try decode() }) }
+            DispatchQueue.global(qos: .utility).async { continuation.resume(with: Result { try action() }) }
         }
     }
 
