@@ -105,8 +105,10 @@ public struct MartinetServer: Sendable {
         router.add(middleware: RequestMiddleware(metrics: metrics, logger: logger, methods: methods))
         StatusRoutes(pages: pages).add(to: router)
         let runner = GenerationRunner(state: state, metrics: metrics, logger: logger)
-        InferenceRoutes(directory: directory, runner: runner, maxBodyBytes: configuration.maxBodyBytes)
-            .add(to: router)
+        InferenceRoutes(
+            directory: directory, runner: runner, maxBodyBytes: configuration.maxBodyBytes,
+            sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session
+        ).add(to: router)
         if let fleet { AdminRoutes(fleet: fleet).add(to: router) }
         return router
     }

@@ -12,6 +12,7 @@ struct InferenceRoutes: Sendable {
     let directory: ModelDirectory
     let runner: GenerationRunner
     let maxBodyBytes: Int
+    let sessionHeader: HTTPField.Name
     /// How much of a body is read past the limit.
     private static let droppedBodyBytes = 256 << 20
     /// Bodies up to this size are decoded where they arrive: that takes less time than a change of threads is worth.
@@ -22,13 +23,13 @@ struct InferenceRoutes: Sendable {
         post("generate_batch", on: router, generateBatch)
         post("v1/completions", on: router, completions)
         post("v1/chat/completions", on: router, chat)
-        post("tokenize", on: router) { body, target, _ in
-            let answer = try TokenizeRequest(body, model: target.model).body(
-                model: target.model, service: target.service)
+        post("tokenize", on: router) { call in
+            let answer = try TokenizeRequest(call.body, model: call.model).body(
+                model: call.model, service: call.target.service)
             return { Self.json(answer) }
         }
-        post("detokenize", on: router) { body, target, _ in
-            let answer = try DetokenizeRequest(body, model: target.model).body(model: target.model)
+        post("detokenize", on: router) { call in
+            let answer = try DetokenizeRequest(call.body, model: call.model).body(model: call.model)
             return { Self.json(answer) }
         }
         router.get("v1/models") { _, _ in Self.json(ModelList.body(directory.all.map(\.model))) }
@@ -40,74 +41,89 @@ struct InferenceRoutes: Sendable {
         }
     }
 
+    /// A request and the model that routing chose for it.
+    private struct Call: Sendable {
+        let body: JSONBody
+        let target: Deployment
+        let hints: RequestHints
+        let context: MartinetContext
+
+        var model: ServedModel { target.model }
+
+        func id(_ prefix: String) -> String { prefix + context.record.requestID }
+    }
+
     /// What is left to do for a request that has been decoded for a model.
     private typealias Answer = @Sendable () async throws -> Response
     /// Decodes a request for a model.
-    private typealias Decoding = @Sendable (JSONBody, Deployment, MartinetContext) throws -> Answer
+    private typealias Decoding = @Sendable (Call) throws -> Answer
 
     private func post(_ path: String, on router: Router<MartinetContext>, _ decoding: @escaping Decoding) {
         router.post(RouterPath(path)) { request, context in
+            let hints = try RequestHints(request.headers, sessionHeader: sessionHeader)
             let bytes = try await body(of: request)
             let answer = try await decode(bytes) { [directory] in
                 let body = try JSONBody(bytes)
-                return try decoding(body, directory.deployment(named: body.model()), context)
+                let target = try directory.deployment(named: body.model())
+                return try decoding(Call(body: body, target: target, hints: hints, context: context))
             }
             return try await answer()
         }
     }
 
-    @Sendable private func generate(
-        _ body: JSONBody, _ target: Deployment, context: MartinetContext
-    ) throws -> Answer {
-        let id = "gen-" + context.record.requestID
-        let decoded = try GenerateRequest.single(body, model: target.model)
-        let requests = try decoded.requests(id: id, model: target.model)
-        let answer = GenerateAnswer(id: id, request: decoded, model: target.model)
+    @Sendable private func generate(_ call: Call) throws -> Answer {
+        let id = call.id("gen-")
+        let decoded = try GenerateRequest.single(call.body, model: call.model)
+        let requests = call.hints.applied(to: try decoded.requests(id: id, model: call.model))
+        let answer = GenerateAnswer(id: id, request: decoded, model: call.model)
         return {
-            if decoded.stream { return try runner.stream(requests, on: target, encoding: answer, context: context) }
-            return Self.json(answer.body(try await runner.collect(requests, on: target, context: context)))
+            if decoded.stream { return try stream(requests, answer, call) }
+            return Self.json(answer.body(try await collect(requests, call)))
         }
     }
 
-    @Sendable private func generateBatch(
-        _ body: JSONBody, _ target: Deployment, context: MartinetContext
-    ) throws -> Answer {
-        let id = "gen-" + context.record.requestID
-        let decoded = try GenerateRequest.batch(body, model: target.model)
-        let requests = try decoded.requests(id: id, model: target.model)
-        let answer = GenerateAnswer(id: id, request: decoded, model: target.model)
-        return { Self.json(answer.body(try await runner.collect(requests, on: target, context: context))) }
+    @Sendable private func generateBatch(_ call: Call) throws -> Answer {
+        let id = call.id("gen-")
+        let decoded = try GenerateRequest.batch(call.body, model: call.model)
+        let requests = call.hints.applied(to: try decoded.requests(id: id, model: call.model))
+        let answer = GenerateAnswer(id: id, request: decoded, model: call.model)
+        return { Self.json(answer.body(try await collect(requests, call))) }
     }
 
-    @Sendable private func completions(
-        _ body: JSONBody, _ target: Deployment, context: MartinetContext
-    ) throws -> Answer {
-        let id = "cmpl-" + context.record.requestID
-        let decoded = try CompletionRequest(body, model: target.model)
-        let requests = try decoded.requests(id: id, model: target.model)
+    @Sendable private func completions(_ call: Call) throws -> Answer {
+        let id = call.id("cmpl-")
+        let decoded = try CompletionRequest(call.body, model: call.model)
+        let requests = call.hints.applied(to: try decoded.requests(id: id, model: call.model))
         let answer = CompletionAnswer(
             id: id, created: Int(ProcessFigures.now), request: decoded, prompts: requests.map(\.prompt),
-            model: target.model)
+            model: call.model)
         return {
-            if decoded.streaming.stream {
-                return try runner.stream(requests, on: target, encoding: answer, context: context)
-            }
-            return Self.json(answer.body(try await runner.collect(requests, on: target, context: context)))
+            if decoded.streaming.stream { return try stream(requests, answer, call) }
+            return Self.json(answer.body(try await collect(requests, call)))
         }
     }
 
-    @Sendable private func chat(_ body: JSONBody, _ target: Deployment, context: MartinetContext) throws -> Answer {
-        let id = "chatcmpl-" + context.record.requestID
-        let decoded = try ChatRequest(body, model: target.model)
-        let inference = try decoded.request(id: id, model: target.model, service: target.service)
-        let answer = ChatAnswer(id: id, created: Int(ProcessFigures.now), request: decoded, model: target.model)
+    @Sendable private func chat(_ call: Call) throws -> Answer {
+        let id = call.id("chatcmpl-")
+        let decoded = try ChatRequest(call.body, model: call.model)
+        let requests = call.hints.applied(
+            to: [try decoded.request(id: id, model: call.model, service: call.target.service)])
+        let answer = ChatAnswer(id: id, created: Int(ProcessFigures.now), request: decoded, model: call.model)
         return {
-            if decoded.streaming.stream {
-                return try runner.stream([inference], on: target, encoding: answer, context: context)
-            }
-            let results = try await runner.collect([inference], on: target, context: context)
-            return Self.json(answer.body(results[0], prompt: inference.prompt))
+            if decoded.streaming.stream { return try stream(requests, answer, call) }
+            let results = try await collect(requests, call)
+            return Self.json(answer.body(results[0], prompt: requests[0].prompt))
         }
+    }
+
+    private func stream(
+        _ requests: [InferenceRequest], _ encoding: some StreamEncoding, _ call: Call
+    ) throws -> Response {
+        try runner.stream(requests, on: call.target, encoding: encoding, context: call.context)
+    }
+
+    private func collect(_ requests: [InferenceRequest], _ call: Call) async throws -> [InferenceResult] {
+        try await runner.collect(requests, on: call.target, context: call.context)
     }
 
     /// Decodes a body. Parsing and tokenising a large one takes seconds, which must not be those of the few threads
