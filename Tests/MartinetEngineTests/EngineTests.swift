@@ -1,5 +1,6 @@
 import MartinetEngine
 import MartinetModels
+import MartinetTestKit
 import Testing
 
 /// The engine over ``HistoryRunner``: whatever it does to blocks and batches must not change a sequence's tokens.

@@ -1,5 +1,6 @@
 import MartinetEngine
 import MartinetModels
+import MartinetTestKit
 import Testing
 
 /// Guessing ahead changes no token: the same requests with and without it, over text that mostly repeats itself.
