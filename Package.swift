@@ -90,12 +90,14 @@ if !coreOnly {
         module(
             "MartinetWorkerProtocol",
             [
-                "MartinetEngine",
+                "MartinetEngine", "MartinetModels",
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
                 .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         // OpenAI-compatible servers as members of a pool.
         module(
@@ -137,7 +139,7 @@ if !coreOnly {
         tests(
             "MartinetWorkerProtocolTests",
             [
-                "MartinetWorkerProtocol", "MartinetTestKit",
+                "MartinetWorkerProtocol", "MartinetModels", "MartinetTestKit",
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
             ]),

@@ -15,6 +15,6 @@ struct Martinet: AsyncParsableCommand {
         version: version,
         subcommands: [
             ServeCommand.self, PullCommand.self, ModelsCommand.self, InspectCommand.self, ChatCommand.self,
-            QuantizeCommand.self, BenchCommand.self, HealthCommand.self,
+            QuantizeCommand.self, BenchCommand.self, HealthCommand.self, WorkerCommand.self,
         ])
 }

@@ -61,11 +61,24 @@ public struct TokenLogprobs: Sendable, Hashable {
         public var logprob: Float
         /// Its rank, 1 for the likeliest.
         public var rank: Int
+
+        /// Describes a token at a position.
+        public init(token: Int32, logprob: Float, rank: Int) {
+            self.token = token
+            self.logprob = logprob
+            self.rank = rank
+        }
     }
     /// The token at this position.
     public var chosen: Entry
     /// The likeliest tokens, best first.
     public var top: [Entry]
+
+    /// Describes a position.
+    public init(chosen: Entry, top: [Entry]) {
+        self.chosen = chosen
+        self.top = top
+    }
 }
 
 /// What a sequence's stream carries.

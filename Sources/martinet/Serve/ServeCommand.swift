@@ -6,7 +6,6 @@ import MartinetEngine
 import MartinetModelFormats
 import MartinetModels
 import MartinetServer
-import MartinetTelemetry
 import NIOCore
 
 /// `martinet serve`: a model behind HTTP.
@@ -30,7 +29,7 @@ struct ServeCommand: AsyncParsableCommand {
         let settings = Settings()
         let configuration = try server.configuration(settings)
         let options = try engine.options(settings)
-        let logger = try makeLogger(settings)
+        let logger = try settings.logger(level: server.logLevel, format: server.logFormat)
         let wanted = settings.text("model", model) ?? Catalogue.defaultName
 
         let path = try ModelStore().resolve(wanted)
@@ -69,25 +68,6 @@ struct ServeCommand: AsyncParsableCommand {
             throw CommandFailure("The address \(configuration.host) cannot be used: \(error).")
         }
         await engine.shutdown(deadline: .zero)
-    }
-
-    private func makeLogger(_ settings: Settings) throws -> Logger {
-        let levelName = settings.text("log-level", server.logLevel) ?? "info"
-        guard let level = Logger.Level(rawValue: levelName) else {
-            let names = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("--log-level must be one of \(names), but is `\(levelName)`.")
-        }
-        let fallback: LogFormat = isatty(STDERR_FILENO) == 1 ? .text : .json
-        var format = fallback
-        if let name = settings.text("log-format", server.logFormat) {
-            guard let value = LogFormat(rawValue: name) else {
-                throw ValidationError("--log-format must be text or json, but is `\(name)`.")
-            }
-            format = value
-        }
-        return Logger(label: "martinet") { [format] label in
-            StructuredLogHandler(label: label, format: format, level: level)
-        }
     }
 
     private func describe(

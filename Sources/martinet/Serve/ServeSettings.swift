@@ -57,6 +57,15 @@ struct Settings {
         return value
     }
 
+    /// A span of at most a day.
+    func seconds(_ flag: String, _ given: Double?) throws -> Duration? {
+        guard let value = try value(flag, given, kind: "a number of seconds") else { return nil }
+        guard value >= 0, value <= 86_400 else {
+            throw ValidationError("--\(flag) must be from 0 to 86400 seconds, but is \(value).")
+        }
+        return .milliseconds(Int(value * 1000))
+    }
+
     /// The instruction set of a name; `nil` for `auto`.
     func instructionSet(_ name: String) throws -> InstructionSet? {
         do {
@@ -294,15 +303,8 @@ struct ServerFlags: ParsableArguments {
             configuration.sessionHeader = name
         }
         if let value = try settings.bytes("max-body-bytes", maxBodyBytes) { configuration.maxBodyBytes = value }
-        func seconds(_ flag: String, _ given: Double?) throws -> Duration? {
-            guard let value = try settings.value(flag, given, kind: "a number of seconds") else { return nil }
-            guard value >= 0, value <= 86_400 else {
-                throw ValidationError("--\(flag) must be from 0 to 86400 seconds, but is \(value).")
-            }
-            return .milliseconds(Int(value * 1000))
-        }
-        if let value = try seconds("drain-timeout", drainTimeout) { configuration.drainTimeout = value }
-        if let value = try seconds("stall-timeout", stallTimeout) { configuration.stallTimeout = value }
+        if let value = try settings.seconds("drain-timeout", drainTimeout) { configuration.drainTimeout = value }
+        if let value = try settings.seconds("stall-timeout", stallTimeout) { configuration.stallTimeout = value }
         return configuration
     }
 
