@@ -84,7 +84,6 @@ if !coreOnly {
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "Yams", package: "Yams"),
             ]),
         // The engine behind a socket: the gRPC schema of `Protos/`, its server and its client.
         module(
@@ -126,6 +125,7 @@ if !coreOnly {
             dependencies: [
                 "MartinetServer", "MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetDownloads",
                 "MartinetBenchmarks", "MartinetFleet", "MartinetUpstreams", "MartinetWorkerProtocol",
+                .product(name: "Yams", package: "Yams"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Logging", package: "swift-log"),

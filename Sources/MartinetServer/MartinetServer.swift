@@ -106,7 +106,9 @@ public struct MartinetServer: Sendable {
         StatusRoutes(pages: pages).add(to: router)
         let runner = GenerationRunner(state: state, metrics: metrics, logger: logger)
         InferenceRoutes(
-            directory: directory, runner: runner, maxBodyBytes: configuration.maxBodyBytes,
+            directory: directory, runner: runner,
+            forwarder: UpstreamForwarder(state: state, metrics: metrics, logger: logger),
+            maxBodyBytes: configuration.maxBodyBytes,
             sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session
         ).add(to: router)
         if let fleet { AdminRoutes(fleet: fleet).add(to: router) }

@@ -1,13 +1,16 @@
 /// `GET /v1/models` and `GET /v1/models/{id}`.
 public enum ModelList {
     /// All names of the served models.
-    public static func body(_ models: [ServedModel]) -> [UInt8] {
+    ///
+    /// - Parameter elsewhere: names that other servers answer to.
+    public static func body(_ models: [ServedModel], elsewhere: [String] = []) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { writer in
             writer.field("object", "list")
             writer.field("data") { writer in
                 writer.array { writer in
                     for model in models { for name in model.names { write(name, model, to: &writer) } }
+                    for name in elsewhere { write(name, nil, to: &writer) }
                 }
             }
         }
@@ -21,15 +24,22 @@ public enum ModelList {
         return writer.bytes
     }
 
-    private static func write(_ name: String, _ model: ServedModel, to writer: inout JSONWriter) {
+    /// One model of another server.
+    public static func body(elsewhere name: String) -> [UInt8] {
+        var writer = JSONWriter()
+        write(name, nil, to: &writer)
+        return writer.bytes
+    }
+
+    private static func write(_ name: String, _ model: ServedModel?, to writer: inout JSONWriter) {
         writer.object { writer in
             writer.field("id", name)
             writer.field("object", "model")
-            writer.field("created", model.created)
+            writer.field("created", model?.created ?? 0)
             writer.field("owned_by", "martinet")
-            writer.field("root", model.root)
+            writer.field("root", model?.root ?? name)
             writer.field("parent", nil as String?)
-            writer.field("max_model_len", model.maxModelLength)
+            if let model { writer.field("max_model_len", model.maxModelLength) }
         }
     }
 }

@@ -147,12 +147,7 @@ struct GenerationRunner: Sendable {
         context.record.update { facts in
             facts.usage = record.usage
             facts.firstTokenSeconds = record.firstTokenSeconds
-            facts.outcome =
-                switch outcome {
-                case .success: "success"
-                case .failure: "failure"
-                case .disconnect: "disconnect"
-                }
+            facts.outcome = outcome.rawValue
         }
     }
 }

@@ -7,7 +7,7 @@ internal import Synchronization
 /// Every metric of the server. Names and bounds follow vLLM's, so that dashboards made for it work.
 final class ServerMetrics: Sendable {
     /// How a generation ended.
-    enum Outcome { case success, failure, disconnect }
+    enum Outcome: String { case success, failure, disconnect }
 
     let registry = MetricsRegistry()
     let requests, successes, failures, disconnects: MetricCounter

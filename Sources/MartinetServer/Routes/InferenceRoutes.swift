@@ -5,14 +5,18 @@ internal import Hummingbird
 internal import MartinetAPI
 internal import MartinetEngine
 internal import MartinetTelemetry
+internal import MartinetUpstreams
 internal import NIOCore
 
 /// The routes that generate, and those that count tokens: decode, call, encode.
 struct InferenceRoutes: Sendable {
     let directory: ModelDirectory
     let runner: GenerationRunner
+    let forwarder: UpstreamForwarder
     let maxBodyBytes: Int
     let sessionHeader: HTTPField.Name
+    /// Routes that only other servers answer.
+    static let pathsOfOthers = ["v1/embeddings", "v1/responses", "v1/messages", "v1/rerank", "v1/score"]
     /// How much of a body is read past the limit.
     private static let droppedBodyBytes = 256 << 20
     /// Bodies up to this size are decoded where they arrive: that takes less time than a change of threads is worth.
@@ -32,12 +36,23 @@ struct InferenceRoutes: Sendable {
             let answer = try DetokenizeRequest(call.body, model: call.model).body(model: call.model)
             return { Self.json(answer) }
         }
-        router.get("v1/models") { _, _ in Self.json(ModelList.body(directory.all.map(\.model))) }
+        for path in Self.pathsOfOthers {
+            post(path, on: router) { call in
+                throw APIError(
+                    status: 404, "/\(path) is not a route of the model `\(call.model.name)`.", code: "not_found")
+            }
+        }
+        router.get("v1/models") { _, _ in
+            Self.json(ModelList.body(directory.all.map(\.model), elsewhere: directory.upstreamNames))
+        }
         // Names may hold slashes.
         router.get("v1/models/**") { _, context in
             let path = context.parameters.getCatchAll().joined(separator: "/")
             let name = path.removingPercentEncoding ?? path
-            return Self.json(ModelList.body(try directory.deployment(named: name).model, name: name))
+            switch try directory.destination(named: name) {
+            case .model(let target): return Self.json(ModelList.body(target.model, name: name))
+            case .upstreams: return Self.json(ModelList.body(elsewhere: name))
+            }
         }
     }
 
@@ -62,12 +77,32 @@ struct InferenceRoutes: Sendable {
         router.post(RouterPath(path)) { request, context in
             let hints = try RequestHints(request.headers, sessionHeader: sessionHeader)
             let bytes = try await body(of: request)
-            let answer = try await decode(bytes) { [directory] in
-                let body = try JSONBody(bytes)
-                let target = try directory.deployment(named: body.model())
-                return try decoding(Call(body: body, target: target, hints: hints, context: context))
+            guard directory.hasUpstreams else {
+                return try await decode(bytes, for: nil, decoding, hints: hints, context: context)()
             }
-            return try await answer()
+            // What goes to another server is looked at and sent on as it is; only what is answered here is decoded.
+            let body = try await aside(bytes.readableBytes) {
+                try UpstreamRequestBody(path: "/" + path, bytes: bytes)
+            }
+            switch try directory.destination(named: body.model) {
+            case .model(let target):
+                return try await decode(bytes, for: target, decoding, hints: hints, context: context)()
+            case .upstreams(let upstreams):
+                return try await forwarder.forward(
+                    body, of: request, hints: hints, to: upstreams.pool, context: context)
+            }
+        }
+    }
+
+    /// Decodes a body for a model; for the one that the body names where none is given.
+    private func decode(
+        _ bytes: ByteBuffer, for target: Deployment?, _ decoding: @escaping Decoding, hints: RequestHints,
+        context: MartinetContext
+    ) async throws -> Answer {
+        try await aside(bytes.readableBytes) { [directory] in
+            let body = try JSONBody(Array(bytes.readableBytesView))
+            let target = try target ?? directory.deployment(named: body.model())
+            return try decoding(Call(body: body, target: target, hints: hints, context: context))
         }
     }
 
@@ -126,12 +161,12 @@ struct InferenceRoutes: Sendable {
         try await runner.collect(requests, on: call.target, context: call.context)
     }
 
-    /// Decodes a body. Parsing and tokenising a large one takes seconds, which must not be those of the few threads
+    /// Does work on a body. Parsing and tokenising a large one takes seconds, which must not be those of the few threads
     /// that serve all connections, health probes among them.
-    private func decode<Value: Sendable>(
-        _ bytes: [UInt8], _ action: @escaping @Sendable () throws -> Value
+    private func aside<Value: Sendable>(
+        _ byteCount: Int, _ action: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
-        guard bytes.count > Self.smallBodyBytes else { return try action() }
+        guard byteCount > Self.smallBodyBytes else { return try action() }
         return try await withCheckedThrowingContinuation { continuation in
             DispatchQueue.global(qos: .utility).async { continuation.resume(with: Result { try action() }) }
         }
@@ -139,7 +174,7 @@ struct InferenceRoutes: Sendable {
 
     /// The whole body. Only JSON is taken: what a page of another origin can send without asking, a form or plain text,
     /// must not run here.
-    private func body(of request: Request) async throws -> [UInt8] {
+    private func body(of request: Request) async throws -> ByteBuffer {
         if let type = request.headers[.contentType] {
             let essence = type.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
             guard essence == "application/json" || essence.hasSuffix("+json") else {
@@ -151,15 +186,15 @@ struct InferenceRoutes: Sendable {
         // The rest of a body that is too large is read and dropped, within bounds: a client that is still sending
         // would not read the answer.
         let announced = request.headers[.contentLength].flatMap { Int($0) } ?? 0
-        var bytes: [UInt8] = []
+        var bytes = ByteBuffer()
         var count = 0
         do {
             for try await part in request.body {
                 count += part.readableBytes
                 if max(count, announced) <= maxBodyBytes {
-                    bytes += part.readableBytesView
+                    if bytes.readableBytes == 0 { bytes = part } else { bytes.writeImmutableBuffer(part) }
                 } else {
-                    bytes = []
+                    bytes = ByteBuffer()
                     if count > maxBodyBytes + Self.droppedBodyBytes { break }
                 }
             }

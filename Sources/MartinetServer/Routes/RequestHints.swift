@@ -1,6 +1,7 @@
 internal import HTTPTypes
 internal import MartinetAPI
 internal import MartinetEngine
+internal import MartinetUpstreams
 
 /// What a request's headers say beside its body.
 struct RequestHints: Sendable {
@@ -15,12 +16,19 @@ struct RequestHints: Sendable {
     /// - Throws: ``APIError`` 400 where a header holds what it cannot.
     init(_ headers: HTTPFields, sessionHeader: HTTPField.Name) throws(APIError) {
         session = headers[sessionHeader].flatMap { (1...1024).contains($0.utf8.count) ? $0 : nil }
-        guard let text = headers[.requestTimeout] else { return }
-        guard let seconds = Double(text), seconds > 0, seconds <= 1e6 else {
-            throw .invalid(
-                nil, "The header X-Request-Timeout must be a number of seconds above 0, got `\(text.prefix(64))`.")
+        func milliseconds(_ name: HTTPField.Name, _ unit: String, scale: Double) throws(APIError) -> Double? {
+            guard let text = headers[name] else { return nil }
+            guard let value = Double(text), value > 0, value * scale <= 1e9 else {
+                throw .invalid(
+                    nil, "The header \(name.rawName) must be a number of \(unit) above 0, got `\(text.prefix(64))`.")
+            }
+            return value * scale
         }
-        deadline = .now + .milliseconds(Int(seconds * 1000))
+        // The second is what a gateway in front tells: what is left of the first.
+        let asked = try milliseconds(.requestTimeout, "seconds", scale: 1000)
+        let left = try milliseconds(.timeoutLeft, "milliseconds", scale: 1)
+        guard let limit = [asked, left].compactMap({ $0 }).min() else { return }
+        deadline = .now + .milliseconds(Int(limit.rounded(.up)))
     }
 
     /// The same requests with what the headers say.
@@ -37,6 +45,7 @@ struct RequestHints: Sendable {
 extension HTTPField.Name {
     /// `X-Request-Timeout`: the seconds within which an answer must be complete.
     static let requestTimeout = HTTPField.Name("X-Request-Timeout") ?? .server
+    static let timeoutLeft = HTTPField.Name(UpstreamRequest.timeoutHeader) ?? .server
     /// `X-Session-Id`: names the conversation.
     static let session = HTTPField.Name("X-Session-Id") ?? .server
 }
