@@ -79,7 +79,7 @@ import Testing
         let (pool, members) = makePool { $0.causeWait = .milliseconds(5) }
         _ = try pool.submit(request(), to: Mailbox())
         try #require(members[0].submissions.first).sink.fail(EngineError(.workerLost, "gone"))
-        #expect(try await eventually { !members[1].submissions.isEmpty })
+        #expect(await eventually { !members[1].submissions.isEmpty })
         #expect(pool.snapshot().losses == [.disconnected: 1])
     }
 
@@ -193,7 +193,7 @@ import Testing
         let mailbox = Mailbox()
         _ = try pool.submit(request(), to: mailbox)
         for attempt in 1...4 {
-            #expect(try await eventually { members[0].submissions.count == attempt })
+            #expect(await eventually { members[0].submissions.count == attempt })
             members[0].submissions[attempt - 1].sink.fail(EngineError(.workerLost, "broken"))
         }
         let error = await #expect(throws: EngineError.self) { try await answers(mailbox, samples: 1) }
