@@ -72,6 +72,7 @@ struct PoolState {
     /// The last sums given out: figures of members may come late, but no sum goes back.
     var reported = EngineStatistics()
     private var lastNumber: UInt64 = 0
+    private var seedCount: UInt64 = 0
 
     init(limits: SequenceLimits, policy: any RoutingPolicy, options: PoolOptions) {
         self.limits = limits
@@ -109,7 +110,8 @@ struct PoolState {
         let number = nextNumber()
         var request = request
         // Wherever it goes on, it must be drawn with the same numbers.
-        request.sampling.seed = request.sampling.seed ?? seeds.integer(number, 0)
+        request.sampling.seed = request.sampling.seed ?? seeds.integer(seedCount, 0)
+        seedCount += 1
         requests[number] = PooledRequest(
             number: number, request: request, session: session, sink: sink, maxModelLength: limits.maxModelLength,
             endTokens: options.endTokens)
