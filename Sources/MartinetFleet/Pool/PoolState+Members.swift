@@ -16,7 +16,7 @@ extension PoolState {
 
     /// A member leaves as planned: what runs there goes on elsewhere.
     mutating func removeMember(id: String, statistics: EngineStatistics) {
-        for number in take(id, statistics) { resume(number) }
+        for number in take(id, statistics, isLoss: false) { resume(number) }
         retryAll()
     }
 
@@ -24,17 +24,17 @@ extension PoolState {
     mutating func loseMember(id: String, cause: WorkerLoss, statistics: EngineStatistics) {
         guard members.contains(where: { $0.id == id }) else { return }
         losses[cause, default: 0] += 1
-        let numbers = take(id, statistics)
+        let numbers = take(id, statistics, isLoss: true)
         for number in numbers { blame(number, cause, isAlone: numbers.count == 1) }
         for number in numbers { resume(number) }
         retryAll()
     }
 
-    private mutating func take(_ id: String, _ statistics: EngineStatistics) -> [UInt64] {
+    private mutating func take(_ id: String, _ statistics: EngineStatistics, isLoss: Bool) -> [UInt64] {
         guard let index = members.firstIndex(where: { $0.id == id }) else { return [] }
         carried.addCounters(of: statistics)
         policy.forget(id)
-        let numbers = vacate(index)
+        let numbers = vacate(index, isLoss: isLoss)
         let member = members.remove(at: index)
         if quarantine?.member == member.number { quarantine = nil }
         return numbers
@@ -43,7 +43,6 @@ extension PoolState {
     /// Notes that a request was open when a member was lost, and refuses it where it must be the cause.
     private mutating func blame(_ number: UInt64, _ cause: WorkerLoss, isAlone: Bool) {
         guard var request = requests[number] else { return }
-        request.losses += 1
         if cause.blamesRequests { request.crashes += 1 }
         if cause == .wedged { request.wedges += 1 }
         let isSuspected = request.crashes >= options.maxCrashes || request.wedges >= options.maxWedges
@@ -72,13 +71,14 @@ extension PoolState {
                 requests[number]?.samples[index].isResumed = true
             }
         }
-        guard request.losses <= options.maxAttempts else {
+        let losses = request.unplaced.map { request.samples[$0].losses }.max() ?? 0
+        guard losses <= options.maxAttempts else {
             let reason = request.lastRefusal.map { " The last error was: \($0.message)" } ?? ""
             return fail(
                 number,
                 EngineError(
                     .unavailable,
-                    "The request lost its worker \(request.losses) times without a token in between and was given up."
+                    "The request lost its worker \(losses) times without a token in between and was given up."
                         + reason))
         }
         place(number)

@@ -137,7 +137,7 @@ extension PoolState {
     // MARK: Legs
 
     /// Takes a leg's samples from their member; events that still come are dropped.
-    mutating func abandon(_ leg: UInt64, cancels: Bool) {
+    mutating func abandon(_ leg: UInt64, cancels: Bool, isLoss: Bool = false) {
         guard let entry = legs[leg] else { return }
         spend(entry.outstandingTokens, of: leg)
         legs[leg] = nil
@@ -145,6 +145,7 @@ extension PoolState {
         if let index = members.firstIndex(where: { $0.number == entry.member }) { members[index].legs.remove(leg) }
         for index in entry.samples where requests[entry.request]?.samples[index].leg == leg {
             requests[entry.request]?.samples[index].leg = nil
+            if isLoss { requests[entry.request]?.samples[index].losses += 1 }
         }
     }
 
@@ -160,9 +161,9 @@ extension PoolState {
     /// Takes all from a member.
     ///
     /// - Returns: the requests that ran there.
-    mutating func vacate(_ index: Int) -> [UInt64] {
+    mutating func vacate(_ index: Int, isLoss: Bool = false) -> [UInt64] {
         let numbers = Set(members[index].legs.compactMap { legs[$0]?.request }).sorted()
-        for leg in members[index].legs.sorted() { abandon(leg, cancels: true) }
+        for leg in members[index].legs.sorted() { abandon(leg, cancels: true, isLoss: isLoss) }
         return numbers
     }
 }

@@ -72,6 +72,7 @@ struct PoolState {
     /// The last sums given out: figures of members may come late, but no sum goes back.
     var reported = EngineStatistics()
     private var lastNumber: UInt64 = 0
+    private var seedCount: UInt64 = 0
 
     init(limits: SequenceLimits, policy: any RoutingPolicy, options: PoolOptions) {
         self.limits = limits
@@ -109,7 +110,8 @@ struct PoolState {
         let number = nextNumber()
         var request = request
         // Wherever it goes on, it must be drawn with the same numbers.
-        request.sampling.seed = request.sampling.seed ?? seeds.integer(number, 0)
+        request.sampling.seed = request.sampling.seed ?? seeds.integer(seedCount, 0)
+        seedCount += 1
         requests[number] = PooledRequest(
             number: number, request: request, session: session, sink: sink, maxModelLength: limits.maxModelLength,
             endTokens: options.endTokens)
@@ -191,13 +193,12 @@ struct PoolState {
     /// A member's events for one of its legs. Those of a leg that was given up are dropped: its sequences go on
     /// elsewhere.
     mutating func receive(_ events: [SequenceEvent], from leg: UInt64) {
-        guard let member = legs[leg]?.member, let number = legs[leg]?.request,
-            var request = requests.removeValue(forKey: number)
-        else { return }
+        guard let number = legs[leg]?.request, var request = requests.removeValue(forKey: number) else { return }
         let base = request.request.sampleIndex
         request.isNew = false
         var spent = 0
         var ended: [(index: Int, reason: FinishReason)] = []
+        var isAborted = false
         for event in events {
             let index = event.sample - base
             guard request.samples.indices.contains(index), request.samples[index].leg == leg else { continue }
@@ -212,9 +213,12 @@ struct PoolState {
                 spent += 1
                 request.samples[index].emitted.append(token)
                 request.outbox.append(event)
-                request.losses = 0
+                request.samples[index].losses = 0
                 request.wedges = 0
                 request.tokensAlone += 1
+            case .finished(.abort):
+                // A member that aborts what nobody cancelled is on its way out.
+                isAborted = true
             case .finished(let reason):
                 // Nothing counts behind its end.
                 request.samples[index].leg = nil
@@ -230,25 +234,11 @@ struct PoolState {
         requests[number] = request
         spend(spent, of: leg)
         if isCleared { endQuarantine() }
-        if !ended.isEmpty { end(ended, of: number, leg: leg, member: member) }
-    }
-
-    private mutating func end(
-        _ ended: [(index: Int, reason: FinishReason)], of number: UInt64, leg: UInt64, member: UInt64
-    ) {
-        var isInterrupted = false
-        for (index, reason) in ended {
-            // A member that aborts what nobody cancelled is on its way out.
-            if reason == .abort {
-                isInterrupted = true
-            } else {
-                finish(number, index, reason)
-            }
-        }
-        if isInterrupted {
-            // Where the first of several samples ends before its prompt, the others never start.
+        for (index, reason) in ended { finish(number, index, reason) }
+        if isAborted {
+            // All of it: where the first of several samples ends before its prompt, the others never start.
             interrupt(leg, by: EngineError(.unavailable, "The worker ended the sequence."))
-        } else if requests[number]?.samples.contains(where: { $0.leg == leg }) != true {
+        } else if !ended.isEmpty, requests[number]?.samples.contains(where: { $0.leg == leg }) != true {
             abandon(leg, cancels: false)
             retryFirst()
         }
@@ -274,10 +264,9 @@ struct PoolState {
     /// A sequence goes on elsewhere, though its member stays.
     private mutating func interrupt(_ leg: UInt64, by error: EngineError) {
         guard let entry = legs[leg] else { return }
-        abandon(leg, cancels: true)
+        abandon(leg, cancels: true, isLoss: true)
         requests[entry.request]?.excluded.insert(entry.member)
         requests[entry.request]?.lastRefusal = error
-        requests[entry.request]?.losses += 1
         resume(entry.request)
     }
 }

@@ -11,6 +11,8 @@ struct PooledRequest {
         var isCancelled = false
         /// Whether it lost a member before.
         var isResumed = false
+        /// Losses without a token in between.
+        var losses = 0
         /// Where it runs; events from anywhere else are dropped.
         var leg: UInt64?
     }
@@ -34,8 +36,6 @@ struct PooledRequest {
     /// The number of the wait for a member that goes on.
     var wait: UInt64?
 
-    /// Losses without a token in between.
-    var losses = 0
     var crashes = 0
     /// Wedges without a token in between.
     var wedges = 0

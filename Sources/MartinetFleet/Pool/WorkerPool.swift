@@ -23,7 +23,7 @@ package final class WorkerPool: SequenceEngine {
     ///
     /// - Parameter isSupervised: whether ``memberLost(id:cause:)`` will be called when it is lost. What it ran then
     ///   waits for that, for the cause says whether a request may be to blame. Else each of its sequences that fails
-    ///   with `worker_lost` goes on elsewhere on its own, and the member stays.
+    ///   with `worker_lost` goes on elsewhere on its own, and the member stays; the pool shuts it down at its end.
     package func add(member engine: any SequenceEngine, id: String, isSupervised: Bool = false) {
         remove(id: id)
         apply { $0.addMember(engine, id: id, isSupervised: isSupervised) }
@@ -107,6 +107,7 @@ package final class WorkerPool: SequenceEngine {
     package func snapshot() -> PoolSnapshot { state.withLock(\.snapshot) }
 
     /// Takes no more requests, lets those here end until the deadline, aborts the rest, and shuts the members down.
+    /// Supervised members are left to who supervises them; until then they are still started again, for what runs.
     package func shutdown(deadline: Duration) async {
         state.withLock { $0.accepts = false }
         let end = ContinuousClock.now + deadline
@@ -115,16 +116,16 @@ package final class WorkerPool: SequenceEngine {
             if Task.isCancelled { break }
         }
         apply { $0.abortAll() }
-        let engines = state.withLock { $0.members.map(\.engine) }
+        let engines = state.withLock { $0.members.filter { !$0.isSupervised }.map(\.engine) }
         await withTaskGroup(of: Void.self) { group in
             for engine in engines { group.addTask { await engine.shutdown(deadline: max(.zero, end - .now)) } }
         }
     }
 
-    /// Aborts everything and stops the members, without waiting for it.
+    /// Aborts everything and stops the members that nobody supervises, without waiting for it.
     package func stop() {
         apply { $0.abortAll() }
-        for engine in state.withLock({ $0.members.map(\.engine) }) { engine.stop() }
+        for engine in state.withLock({ $0.members.filter { !$0.isSupervised }.map(\.engine) }) { engine.stop() }
     }
 
     // MARK: Doing what the state says

@@ -72,6 +72,7 @@ package struct RestartPolicy: Sendable {
             failures = failures.filter { now - $0 < options.window } + [now]
             guard failures.count < options.maxFailures else { return .giveUp(failures: failures.count) }
         } else if wasReady {
+            failuresInRow = 0
             return .spawn(after: .zero)
         }
         failuresInRow += 1

@@ -157,7 +157,7 @@ package final class WorkerSupervisor: Sendable {
             switch policy.handle(event, at: .now) {
             case .giveUp(let failures)?:
                 change(id, "given up after \(failures) failures, the last: \(lastEvent(id))") { $0.state = .failed }
-                pool.remove(id: id)
+                if let successor = takeSuccessor(id) { retire(successor) }
                 return
             case .spawn(let after)?: delay = after
             case nil: delay = .zero

@@ -201,6 +201,25 @@ import Testing
         #expect(error?.message.contains("lost its worker 4 times") == true)
     }
 
+    @Test func aMemberThatAbortsAllIsNotAskedForEver() async throws {
+        let (pool, members) = makePool(1, isSupervised: false) { $0.maxAttempts = 2 }
+        let mailbox = Mailbox()
+        _ = try pool.submit(request(samples: 20), to: mailbox)
+        // Each sample on its own from here on: one bad moment counts once for each.
+        let first = try #require(members[0].submissions.first)
+        first.sink.publish((0..<20).flatMap { [prompt($0)] + tokens([4], sample: $0) })
+        first.sink.fail(EngineError(.workerLost, "broken"))
+        #expect(await eventually { members[0].submissions.count == 21 })
+        for part in members[0].submissions.dropFirst() {
+            part.sink.publish([end(.abort, sample: part.request.sampleIndex)])
+        }
+        #expect(await eventually { members[0].submissions.count == 41 })
+        #expect(pool.snapshot().open == 20)
+        members[0].submissions[40].sink.publish([end(.abort, sample: members[0].submissions[40].request.sampleIndex)])
+        let error = await #expect(throws: EngineError.self) { try await answers(mailbox, samples: 20) }
+        #expect(error?.message.contains("lost its worker 3 times") == true)
+    }
+
     @Test func aRequestAloneAtTwoCrashesIsRefused() async throws {
         let (pool, _) = makePool(2)
         let mailbox = Mailbox()

@@ -45,6 +45,10 @@ import Testing
         let actions = (0..<8).map { _ in policy.handle(.exited(.signal(9)), at: start) }
         #expect(actions.first == .spawn(after: .seconds(1)))
         #expect(actions.last == .spawn(after: .seconds(5)))
+        // Once it was ready, that is forgotten.
+        _ = policy.handle(.ready, at: start)
+        #expect(policy.handle(.exited(.signal(9)), at: start) == .spawn(after: .zero))
+        #expect(policy.handle(.exited(.signal(9)), at: start) == .spawn(after: .seconds(1)))
     }
 
     @Test func failuresAreForgotten() {
