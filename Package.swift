@@ -77,7 +77,7 @@ if !coreOnly {
             "MartinetServer",
             [
                 "MartinetAPI", "MartinetEngine", "MartinetFleet", "MartinetModels", "MartinetTelemetry",
-                "MartinetUpstreams",
+                "MartinetTemplates", "MartinetTokenizers", "MartinetUpstreams", "MartinetWorkerProtocol",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

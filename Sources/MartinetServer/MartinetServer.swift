@@ -67,6 +67,10 @@ public struct MartinetServer: Sendable {
         var services: [any ServiceLifecycle.Service] = [
             MetricsSampler(metrics: metrics), application(onReady: onReady), drain,
         ]
+        if let fleet = fleet as? ServedFleet {
+            services.insert(FleetGuard(fleet: fleet), at: 0)
+            services.insert(ReloadService(fleet: fleet, logger: logger), at: 0)
+        }
         if let port = configuration.healthPort {
             services.insert(
                 ProbeService(pages: pages, host: configuration.host, port: port, logger: logger), at: 0)

@@ -260,6 +260,9 @@ struct EngineFlags: ParsableArguments {
 
 /// Flags of the HTTP server.
 struct ServerFlags: ParsableArguments {
+    @Option(help: "A file of settings, models, upstreams and rules (YAML); SIGHUP reads it again.")
+    var config: String?
+
     @Option(help: "The address to listen on; 0.0.0.0 lets other machines in (127.0.0.1).")
     var host: String?
 
@@ -289,6 +292,15 @@ struct ServerFlags: ParsableArguments {
 
     @Option(help: "text or json (text at a terminal, else json).")
     var logFormat: String?
+
+    /// The settings beside the flags, and the configuration file that they come from.
+    func settings() throws -> (settings: Settings, file: ConfigurationFile) {
+        var settings = Settings()
+        guard let path = settings.text("config", config) else { return (settings, ConfigurationFile()) }
+        let file = try ConfigurationFile(path: path)
+        settings.file = file.settings
+        return (settings, file)
+    }
 
     func configuration(_ settings: Settings) throws -> ServerConfiguration {
         var configuration = ServerConfiguration()
