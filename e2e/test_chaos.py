@@ -56,6 +56,6 @@ def test_workers_are_wedged(start, count, stops):
         # It lives, but makes no step: it is found, taken out and replaced.
         wait_for(lambda: pid not in [worker["pid"] for worker in workers(server)], 60, "the wedged worker's end")
     load.finish()
-    assert server.metric("martinet_worker_losses_total", cause="wedged") >= stops
+    assert server.metric("martinet_worker_losses_total", cause="stopped") >= stops
     wait_for(lambda: len(ready(server)) == count, 60, "the workers")
     assert server.stop() == 0

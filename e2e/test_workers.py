@@ -24,7 +24,7 @@ def test_rolling_replacement_under_load(start):
         assert answered.status_code == 200, answered.text
         after = set(ready(server))
         assert len(after) == 2 and not before & after
-        assert not any(alive(pid) for pid in before)
+        wait_for(lambda: not any(alive(pid) for pid in before), 30, "the old workers' end")
     load.finish()
     assert server.metric("vllm_requests_failed_total") == 0
     assert server.stop() == 0
@@ -100,8 +100,8 @@ def test_two_models(start):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_no_worker_outlives_the_server(start, how):
     server = start("--workers", "2")
+    wait_for(lambda: len(ready(server)) == 2)
     pids = ready(server)
-    assert len(pids) == 2
     server.process.send_signal(how)
     server.process.wait(30)
     wait_for(lambda: not any(alive(pid) for pid in pids), 30, "the workers' end")

@@ -56,7 +56,7 @@ public struct APIError: Error, Sendable, CustomStringConvertible {
         case .queueFull:
             self.init(
                 status: 429, error.message, type: "rate_limit_error", code: error.code.description, retryAfter: 1)
-        case .unavailable:
+        case .unavailable, .workerLost:
             self.init(
                 status: 503, error.message, type: "service_unavailable_error", code: error.code.description,
                 retryAfter: 5)
@@ -64,8 +64,10 @@ public struct APIError: Error, Sendable, CustomStringConvertible {
             self.init(status: 504, error.message, type: "timeout_error", code: error.code.description)
         case .contextLengthExceeded:
             self.init(status: 400, error.message, parameter: error.parameter, code: error.code.description)
-        default:
+        case .invalidParameter:
             self.init(status: 400, error.message, parameter: error.parameter, code: "invalid_value")
+        default:
+            self.init(status: 500, error.message, type: "server_error", code: error.code.description)
         }
     }
 

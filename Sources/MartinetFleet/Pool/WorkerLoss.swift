@@ -10,6 +10,8 @@ package enum WorkerLoss: String, Sendable, Hashable, CaseIterable {
     case wedged
     /// A signal from outside killed it.
     case killed
+    /// A signal from outside stopped it, and it did not go on.
+    case stopped
     /// It exited with success.
     case ended
     /// The connection to it broke, and nothing else is known.

@@ -34,6 +34,15 @@ package final class WorkerProcess: Sendable {
         Self.startThread("martinet-worker-wait") { [self] in reap(killsBefore: killsBefore) }
     }
 
+    /// Whether a signal has stopped it, as SIGSTOP does; a stopped process is not one that hangs.
+    package var isStopped: Bool {
+        // The name in parentheses may hold anything; the state is behind the last one.
+        guard let line = try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8),
+            let end = line.lastIndex(of: ")")
+        else { return false }
+        return line[end...].dropFirst(2).first == "T"
+    }
+
     /// How it ended, where it has.
     package var exit: WorkerExit? { outcome.current }
 

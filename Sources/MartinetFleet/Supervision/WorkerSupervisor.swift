@@ -22,6 +22,8 @@ package final class WorkerSupervisor: Sendable {
         /// What is to take over, and what tells the slot's task.
         var successor: Running?
         var wake = OneShot<Void>()
+        /// What tells who replaces that it is done.
+        var takenOver = OneShot<Void>()
     }
 
     private struct State {
@@ -111,18 +113,19 @@ package final class WorkerSupervisor: Sendable {
         } catch {
             throw EngineError(.unavailable, "The worker \(id) was not replaced: its successor \(error).")
         }
-        let wake = state.withLock { state -> OneShot<Void>? in
+        let slotNow = state.withLock { state -> Slot? in
             guard state.stopDeadline == nil, state.slots[id]?.status.state != .failed,
                 state.slots[id]?.successor == nil
             else { return nil }
             state.slots[id]?.successor = successor
-            return state.slots[id]?.wake
+            return state.slots[id]
         }
-        guard let wake else {
+        guard let slotNow else {
             retire(successor)
             throw EngineError(.unavailable, "The worker \(id) ended or was replaced meanwhile.")
         }
-        wake.set(())
+        slotNow.wake.set(())
+        _ = await slotNow.takenOver.wait()
     }
 
     /// Replaces all workers, one after the other.
@@ -135,6 +138,7 @@ package final class WorkerSupervisor: Sendable {
     // MARK: One worker
 
     private func run(_ id: String) async {
+        defer { state.withLock { $0.slots[id]?.takenOver }?.set(()) }
         var policy = RestartPolicy(options.restart)
         var delay = Duration.zero
         while !Task.isCancelled {
@@ -238,7 +242,12 @@ package final class WorkerSupervisor: Sendable {
                 status.state = .ready
                 status.processID = running.process.id
             }
-            state.withLock { $0.slots[id]?.makeCommand = running.makeCommand }
+            let takenOver = state.withLock { state in
+                state.slots[id]?.makeCommand = running.makeCommand
+                defer { state.slots[id]?.takenOver = OneShot() }
+                return state.slots[id]?.takenOver
+            }
+            takenOver?.set(())
             if let former { retire(former) }
             former = nil
             switch await outcome(id, running) {
@@ -250,7 +259,8 @@ package final class WorkerSupervisor: Sendable {
                 lose(id, running, exit.loss, "\(exit)")
                 return .exited(exit)
             case .stalled(.wedged(let reason)):
-                lose(id, running, .wedged, "wedged: \(reason)")
+                let isStopped = running.process.isStopped
+                lose(id, running, isStopped ? .stopped : .wedged, isStopped ? "stopped by a signal" : "wedged: \(reason)")
                 return .wedged
             case .stalled(.disconnected):
                 lose(id, running, .disconnected, "its connection broke")
