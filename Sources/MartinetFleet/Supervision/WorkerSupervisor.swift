@@ -14,6 +14,8 @@ package final class WorkerSupervisor: Sendable {
         var process: WorkerProcess
         var connection: WorkerConnection
         var makeCommand: MakeCommand
+        /// Whether it came into the pool.
+        let isTaken = OneShot<Bool>()
     }
 
     struct Slot: Sendable {
@@ -112,17 +114,16 @@ package final class WorkerSupervisor: Sendable {
             throw EngineError(.unavailable, "The worker \(id) was not replaced: its successor \(error).")
         }
         let wake = state.withLock { state -> OneShot<Void>? in
-            guard state.stopDeadline == nil, state.slots[id]?.status.state != .failed,
-                state.slots[id]?.successor == nil
+            guard state.stopDeadline == nil, let slot = state.slots[id], slot.successor == nil,
+                ![.failed, .stopped].contains(slot.status.state)
             else { return nil }
             state.slots[id]?.successor = successor
             return state.slots[id]?.wake
         }
-        guard let wake else {
-            retire(successor)
-            throw EngineError(.unavailable, "The worker \(id) ended or was replaced meanwhile.")
+        if let wake { wake.set(()) } else { retire(successor) }
+        guard await successor.isTaken.wait() == true else {
+            throw EngineError(.unavailable, "The worker \(id) was given up, shut down or replaced meanwhile.")
         }
-        wake.set(())
     }
 
     /// Replaces all workers, one after the other.
@@ -163,8 +164,11 @@ package final class WorkerSupervisor: Sendable {
             case nil: delay = .zero
             }
         }
+        change(id, "stopped") { status in
+            status.state = .stopped
+            status.processID = nil
+        }
         if let successor = takeSuccessor(id) { retire(successor) }
-        change(id, "stopped") { $0.state = .stopped }
     }
 
     /// Why a process did not become a worker.
@@ -204,8 +208,11 @@ package final class WorkerSupervisor: Sendable {
                 return .failure(
                     StartFailure(event: .startTimedOut, description: "was not ready within \(self.options.startLimit)"))
             }
-            defer { group.cancelAll() }
-            return await group.next()
+            let first = await group.next()
+            group.cancelAll()
+            // It may have answered and ended at the same time.
+            for await case .success(let late) in group { await late.close() }
+            return first
         }
         switch started {
         case .success(let connection)?:
@@ -239,6 +246,7 @@ package final class WorkerSupervisor: Sendable {
                 status.processID = running.process.id
             }
             state.withLock { $0.slots[id]?.makeCommand = running.makeCommand }
+            running.isTaken.set(true)
             if let former { retire(former) }
             former = nil
             switch await outcome(id, running) {
@@ -303,6 +311,7 @@ package final class WorkerSupervisor: Sendable {
 
     /// Ends a process that another has taken the place of.
     private func retire(_ running: Running) {
+        running.isTaken.set(false)
         let grace = options.terminationGrace
         let task = Task {
             await running.process.end(within: grace)
