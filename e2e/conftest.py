@@ -18,12 +18,12 @@ MODEL = "smollm2"
 class Server:
     """One `martinet serve` process."""
 
-    def __init__(self, log: Path, *flags: str, model: str = MODEL):
+    def __init__(self, log: Path, *flags: str, model: str | None = MODEL, command: str = "serve"):
         self.log = log
         self.out = log.with_suffix(".out")
         with open(log, "wb") as errors, open(self.out, "wb") as output:
             self.process = subprocess.Popen(
-                [BINARY, "serve", model, "--port", "0", "--log-format", "json", *flags],
+                [BINARY, command, *([model] if model else []), "--port", "0", "--log-format", "json", *flags],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
         self.url = self._ready(60)
         self.client = httpx.Client(base_url=self.url, timeout=120)

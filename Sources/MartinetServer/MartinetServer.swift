@@ -2,7 +2,6 @@ public import Hummingbird
 internal import HTTPTypes
 internal import HummingbirdCore
 public import Logging
-public import MartinetAPI
 internal import NIOCore
 internal import ServiceLifecycle
 internal import UnixSignals
@@ -10,26 +9,30 @@ internal import UnixSignals
 /// The HTTP server: an engine, its routes, and what runs beside them.
 ///
 /// ```swift
-/// let server = MartinetServer(model: model, service: engine, configuration: .init(), logger: logger)
+/// let models = ModelDirectory([Deployment(model: model, service: EngineService(engine))])
+/// let server = MartinetServer(directory: models, configuration: .init(), logger: logger)
 /// try await server.run { port in print("http://127.0.0.1:\(port)") }
 /// ```
 public struct MartinetServer: Sendable {
-    private let model: ServedModel
-    private let service: any InferenceService
+    private let directory: ModelDirectory
+    private let fleet: (any FleetControl)?
     private let configuration: ServerConfiguration
     private let logger: Logger
     private let state = ServerState()
     private let metrics: ServerMetrics
 
     /// Describes a server; nothing listens yet.
+    ///
+    /// - Parameter fleet: what runs the models' workers, where they have workers.
     public init(
-        model: ServedModel, service: any InferenceService, configuration: ServerConfiguration, logger: Logger
+        directory: ModelDirectory, fleet: (any FleetControl)? = nil, configuration: ServerConfiguration, logger: Logger
     ) {
-        self.model = model
-        self.service = service
+        self.directory = directory
+        self.fleet = fleet
         self.configuration = configuration
         self.logger = logger
-        metrics = ServerMetrics(service: service, model: model, state: state, version: configuration.version)
+        metrics = ServerMetrics(directory: directory, state: state, version: configuration.version)
+        if let fleet { FleetFigures(registry: metrics.registry, fleet: fleet).register() }
     }
 
     /// The server as a Hummingbird application; tests drive it without a socket.
@@ -59,11 +62,19 @@ public struct MartinetServer: Sendable {
     /// - Parameter onReady: runs with the port once the server listens.
     public func run(onReady: @escaping @Sendable (Int) async -> Void) async throws {
         let drain = DrainService(
-            state: state, service: service, timeout: configuration.drainTimeout, logger: logger)
+            state: state, directory: directory, timeout: configuration.drainTimeout, logger: logger)
         // The last to start is the first to stop.
-        let services: [any ServiceLifecycle.Service] = [
+        var services: [any ServiceLifecycle.Service] = [
             MetricsSampler(metrics: metrics), application(onReady: onReady), drain,
         ]
+        if let fleet = fleet as? ServedFleet {
+            services.insert(FleetGuard(fleet: fleet), at: 0)
+            services.insert(ReloadService(fleet: fleet, logger: logger), at: 0)
+        }
+        if let port = configuration.healthPort {
+            services.insert(
+                ProbeService(pages: pages, host: configuration.host, port: port, logger: logger), at: 0)
+        }
         var group = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         // Connections whose clients neither read nor leave do not hold up the end.
@@ -75,6 +86,12 @@ public struct MartinetServer: Sendable {
         }
     }
 
+    private var pages: StatusPages {
+        StatusPages(
+            directory: directory, state: state, metrics: metrics, stallTimeout: configuration.stallTimeout,
+            version: configuration.version)
+    }
+
     private func router() -> Router<MartinetContext> {
         let router = Router(context: MartinetContext.self, options: .autoGenerateHeadEndpoints)
         var methods: [String: [HTTPRequest.Method]] = [:]
@@ -83,17 +100,22 @@ public struct MartinetServer: Sendable {
         ] {
             methods[path] = [.post]
         }
-        for path in ["/health", "/ping", "/livez", "/readyz", "/startupz", "/version", "/metrics", "/v1/models"] {
-            methods[path] = [.get, .head]
+        for path in StatusPages.paths + ["/v1/models"] { methods[path] = [.get, .head] }
+        if fleet != nil {
+            methods["/admin/workers"] = [.get, .head]
+            methods["/admin/workers/replace"] = [.post]
+            methods["/admin/reload"] = [.post]
         }
         router.add(middleware: RequestMiddleware(metrics: metrics, logger: logger, methods: methods))
-        StatusRoutes(
-            service: service, state: state, metrics: metrics, stallTimeout: configuration.stallTimeout,
-            version: configuration.version
+        StatusRoutes(pages: pages).add(to: router)
+        let runner = GenerationRunner(state: state, metrics: metrics, logger: logger)
+        InferenceRoutes(
+            directory: directory, runner: runner,
+            forwarder: UpstreamForwarder(state: state, metrics: metrics, logger: logger),
+            maxBodyBytes: configuration.maxBodyBytes,
+            sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session
         ).add(to: router)
-        let runner = GenerationRunner(service: service, state: state, metrics: metrics, logger: logger)
-        InferenceRoutes(model: model, service: service, runner: runner, maxBodyBytes: configuration.maxBodyBytes)
-            .add(to: router)
+        if let fleet { AdminRoutes(fleet: fleet).add(to: router) }
         return router
     }
 }

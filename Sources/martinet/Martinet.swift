@@ -14,7 +14,8 @@ struct Martinet: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            ServeCommand.self, PullCommand.self, ModelsCommand.self, InspectCommand.self, ChatCommand.self,
-            QuantizeCommand.self, BenchCommand.self, HealthCommand.self,
+            ServeCommand.self, GatewayCommand.self, PullCommand.self, ModelsCommand.self, InspectCommand.self,
+            ChatCommand.self,
+            QuantizeCommand.self, BenchCommand.self, HealthCommand.self, WorkerCommand.self,
         ])
 }

@@ -84,13 +84,14 @@ struct BadRequest: Sendable, CustomStringConvertible {
     @Test(arguments: sampling)
     func everySurfaceRefuses(_ bad: BadRequest) {
         expect(bad) { (body) throws(APIError) in
-            try GenerateRequest.single(Array("{\"prompt\":\"a\",\(body)}"), model: .test)
+            try GenerateRequest.single(JSONBody(Array("{\"prompt\":\"a\",\(body)}")), model: .test)
         }
         expect(bad) { (body) throws(APIError) in
-            try CompletionRequest(Array("{\"prompt\":\"a\",\(body)}"), model: .test)
+            try CompletionRequest(JSONBody(Array("{\"prompt\":\"a\",\(body)}")), model: .test)
         }
         expect(bad) { (body) throws(APIError) in
-            try ChatRequest(Array("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\(body)}"), model: .test)
+            try ChatRequest(
+                JSONBody(Array("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\(body)}")), model: .test)
         }
     }
 
@@ -123,7 +124,7 @@ struct BadRequest: Sendable, CustomStringConvertible {
         .init("{\"prompt\":\"a\",\"prompt\":\"b\"}", nil, "invalid_json"),
     ])
     func completions(_ bad: BadRequest) {
-        expect(bad) { (body) throws(APIError) in try CompletionRequest(Array(body), model: .test) }
+        expect(bad) { (body) throws(APIError) in try CompletionRequest(JSONBody(Array(body)), model: .test) }
     }
 
     @Test(arguments: [
@@ -168,7 +169,7 @@ struct BadRequest: Sendable, CustomStringConvertible {
         .init(user("\"store\":true"), "store", "unsupported_parameter"),
     ])
     func chat(_ bad: BadRequest) {
-        expect(bad) { (body) throws(APIError) in try ChatRequest(Array(body), model: .test) }
+        expect(bad) { (body) throws(APIError) in try ChatRequest(JSONBody(Array(body)), model: .test) }
     }
 
     @Test(arguments: [
@@ -183,7 +184,7 @@ struct BadRequest: Sendable, CustomStringConvertible {
             "array_above_max_length"),
     ])
     func batch(_ bad: BadRequest) {
-        expect(bad) { (body) throws(APIError) in try GenerateRequest.batch(Array(body), model: .test) }
+        expect(bad) { (body) throws(APIError) in try GenerateRequest.batch(JSONBody(Array(body)), model: .test) }
     }
 
     @Test(arguments: [
@@ -193,7 +194,7 @@ struct BadRequest: Sendable, CustomStringConvertible {
         .init("{\"tokens\":[1.5]}", "tokens[0]", "out_of_range"),
     ])
     func detokenize(_ bad: BadRequest) {
-        expect(bad) { (body) throws(APIError) in try DetokenizeRequest(Array(body), model: .test) }
+        expect(bad) { (body) throws(APIError) in try DetokenizeRequest(JSONBody(Array(body)), model: .test) }
     }
 
     /// Requests that decode, but do not fit the model.
@@ -202,7 +203,7 @@ struct BadRequest: Sendable, CustomStringConvertible {
         "{\"prompt\":\"a\",\"max_tokens\":2147483647}", "{\"prompt\":\"\(String(repeating: "a", count: 100_000))\"}",
     ])
     func doesNotFit(_ body: String) throws {
-        let request = try CompletionRequest(Array(body), model: .test)
+        let request = try CompletionRequest(JSONBody(Array(body)), model: .test)
         let error = #expect(throws: APIError.self) { try request.requests(id: "x", model: .test) }
         #expect(error?.code == "context_length_exceeded")
         #expect(error?.status == 400)

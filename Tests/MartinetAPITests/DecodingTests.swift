@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct DecodingTests {
     @Test func nativeDefaults() throws {
-        let request = try GenerateRequest.single(Array("{\"prompt\":\"hi\"}"), model: .test)
+        let request = try GenerateRequest.single(JSONBody(Array("{\"prompt\":\"hi\"}")), model: .test)
         #expect(request.fields.sampling.temperature == 0.7)
         #expect(request.fields.sampling.topP == 0.95)
         #expect(request.fields.sampling.maxTokens == 100)
@@ -19,14 +19,14 @@ import Testing
     @Test func openAIDefaults() throws {
         var model = ServedModel.test
         model.defaults = SamplingDefaults(temperature: 0.6, topP: 0.9, topK: 20, minP: 0.1, repetitionPenalty: 1.1)
-        let request = try CompletionRequest(Array("{\"prompt\":\"hi\"}"), model: model)
+        let request = try CompletionRequest(JSONBody(Array("{\"prompt\":\"hi\"}")), model: model)
         #expect(request.fields.sampling.temperature == 0.6)
         #expect(request.fields.sampling.topP == 0.9)
         #expect(request.fields.sampling.topK == 20)
         #expect(request.fields.sampling.minP == 0.1)
         #expect(request.fields.sampling.repetitionPenalty == 1.1)
         #expect(request.fields.sampling.maxTokens == 16)
-        let chat = try ChatRequest(Array(BadRequestTests.user("\"user\":\"u\"")), model: .test)
+        let chat = try ChatRequest(JSONBody(Array(BadRequestTests.user("\"user\":\"u\""))), model: .test)
         #expect(chat.fields.sampling.temperature == 1)
         #expect(chat.fields.sampling.maxTokens == nil)
     }
@@ -40,7 +40,7 @@ import Testing
             "allowed_token_ids":[7],"priority":-3,"cache_salt":"s","return_token_ids":true,"echo":false,"user":"u",
             "metadata":{"a":"b"},"service_tier":"auto","stream":false,"unknown_field":{"x":[1]},"response_format":{"type":"text"}}
             """
-        let request = try CompletionRequest(Array(body), model: .test)
+        let request = try CompletionRequest(JSONBody(Array(body)), model: .test)
         let inference = try request.requests(id: "x", model: .test)
         #expect(inference.map(\.prompt) == [[1, 2], [3]])
         #expect(inference.map(\.id) == ["x-0", "x-1"])
@@ -62,7 +62,7 @@ import Testing
         let long = String(repeating: "ab", count: 100)
         for (keep, expected) in [(10, 10), (-1, 63), (1000, 63)] {
             let request = try GenerateRequest.single(
-                Array("{\"prompt\":\"\(long)\",\"truncate_prompt_tokens\":\(keep)}"), model: .test)
+                JSONBody(Array("{\"prompt\":\"\(long)\",\"truncate_prompt_tokens\":\(keep)}")), model: .test)
             #expect(try request.requests(id: "x", model: .test)[0].prompt.count == expected)
         }
     }
@@ -103,7 +103,8 @@ import Testing
 
     @Test func chat() throws {
         let request = try ChatRequest(
-            Array(BadRequestTests.user("\"stream\":true,\"stream_options\":{\"include_usage\":true}")), model: .test)
+            JSONBody(Array(BadRequestTests.user("\"stream\":true,\"stream_options\":{\"include_usage\":true}"))),
+            model: .test)
         let chunks = try events(ChatAnswer(id: "c", created: 1, request: request, model: .test))
         let deltas = chunks.compactMap { ($0["choices"] as? [[String: Any]])?.first?["delta"] as? [String: Any] }
         #expect(deltas.first?["role"] as? String == "assistant")
@@ -118,10 +119,10 @@ import Testing
 
     @Test func completion() throws {
         let request = try CompletionRequest(
-            Array(
-                "{\"prompt\":\"abc\",\"stream\":true,\"echo\":true,\"stream_options\":{\"continuous_usage_stats\":true}}"
-            ),
-            model: .test)
+            JSONBody(
+                Array(
+                    "{\"prompt\":\"abc\",\"stream\":true,\"echo\":true,\"stream_options\":{\"continuous_usage_stats\":true}}"
+                        .utf8)), model: .test)
         let answer = CompletionAnswer(id: "c", created: 1, request: request, prompts: [[97, 98, 99]], model: .test)
         let chunks = try events(answer)
         let texts = chunks.compactMap { ($0["choices"] as? [[String: Any]])?.first?["text"] as? String }
@@ -130,7 +131,7 @@ import Testing
     }
 
     @Test func native() throws {
-        let request = try GenerateRequest.single(Array("{\"prompt\":\"abc\",\"stream\":true}"), model: .test)
+        let request = try GenerateRequest.single(JSONBody(Array("{\"prompt\":\"abc\",\"stream\":true}")), model: .test)
         let chunks = try events(GenerateAnswer(id: "g", request: request, model: .test))
         let outputs = chunks.compactMap { ($0["outputs"] as? [[String: Any]])?.first }
         #expect(outputs.compactMap { $0["text"] as? String }.joined() == "He\"\n😀")

@@ -313,6 +313,29 @@ import Testing
         await second.shutdown(deadline: .seconds(1))
     }
 
+    @Test func aDeadlineEndsWhatRunsAndWhatWaits() async throws {
+        let engine = try makeEngine(blocks: 20000, maxSequences: 1, maxLength: 60000)
+        var running = request([1], 50000)
+        running.deadline = .now + .milliseconds(200)
+        var waiting = request([2], 1)
+        waiting.deadline = running.deadline
+        waiting.sampleCount = 3
+        let (first, second) = (Mailbox(), Mailbox())
+        try engine.submit(running, to: first)
+        try engine.submit(waiting, to: second)
+        for mailbox in [first, second] {
+            let error = await #expect(throws: EngineError.self) { try await collect(mailbox) }
+            #expect(error?.code == .deadlineExceeded)
+        }
+        try await waitUntilIdle(engine)
+        var late = request([1], 1)
+        late.deadline = .now
+        let error = #expect(throws: EngineError.self) { try engine.submit(late, to: Mailbox()) }
+        #expect(error?.code == .deadlineExceeded)
+        #expect(try await collect(engine, request([1], 1)).tokens.count == 1)
+        await engine.shutdown(deadline: .seconds(1))
+    }
+
     @Test func aPoolSmallerThanASequenceIsRefused() {
         #expect(throws: EngineError.self) { try makeEngine(blocks: 63, blockSize: 4, maxLength: 256) }
         #expect(throws: Never.self) { try makeEngine(blocks: 64, blockSize: 4, maxLength: 256).stop() }

@@ -21,9 +21,20 @@ struct TestServer {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         server = MartinetServer(
-            model: ServedModel(
-                names: ["tiny", "org/tiny"], root: "tiny", created: 1, maxModelLength: 4096, tokenizer: ByteTokenizer()),
-            service: service, configuration: configuration, logger: logger)
+            directory: ModelDirectory([
+                Deployment(
+                    model: ServedModel(
+                        names: ["tiny", "org/tiny"], root: "tiny", created: 1, maxModelLength: 4096,
+                        tokenizer: ByteTokenizer()),
+                    service: service)
+            ]), configuration: configuration, logger: logger)
+    }
+
+    /// Any free port.
+    static var local: ServerConfiguration {
+        var configuration = ServerConfiguration()
+        configuration.port = 0
+        return configuration
     }
 
     /// Posts JSON and gives status and body.
@@ -45,6 +56,34 @@ extension TestResponse {
 }
 
 @Suite struct RouteTests {
+    @Test func headersSayDeadlineAndSession() async throws {
+        let test = TestServer()
+        try await test.server.application().test(.router) { client in
+            let begin = ContinuousClock.now
+            for (path, body) in [
+                ("/generate", "{\"prompt\":\"a\"}"), ("/v1/completions", "{\"prompt\":\"a\"}"),
+                ("/v1/chat/completions", "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}"),
+            ] {
+                let headers: HTTPFields = [.init("X-Request-Timeout")!: "1.5", .init("X-Session-Id")!: path]
+                let answer = try await TestServer.post(client, path, body, headers: headers)
+                #expect(answer.status == .ok)
+                let deadline = try #require(test.service.last?.deadline)
+                #expect(deadline > begin + .seconds(1) && deadline < .now + .seconds(2))
+                #expect(test.service.last?.session == path)
+            }
+            for timeout in ["0", "-1", "soon", "nan", "1e300"] {
+                let answer = try await TestServer.post(
+                    client, "/generate", "{\"prompt\":\"a\"}", headers: [.init("X-Request-Timeout")!: timeout])
+                #expect(answer.status == .badRequest, "\(timeout)")
+                #expect((answer.error["message"] as? String)?.contains("X-Request-Timeout") == true)
+            }
+            test.service.update { $0.refusal = EngineError(.deadlineExceeded, "late") }
+            let late = try await TestServer.post(client, "/generate", "{\"prompt\":\"a\"}")
+            #expect(late.status == .gatewayTimeout)
+            #expect(late.error["code"] as? String == "deadline_exceeded")
+        }
+    }
+
     @Test func native() async throws {
         try await TestServer().server.application().test(.router) { client in
             let answer = try await TestServer.post(client, "/generate", "{\"prompt\":\"hello\",\"n\":2}")

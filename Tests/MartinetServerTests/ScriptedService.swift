@@ -37,6 +37,7 @@ final class ScriptedService: InferenceService {
         var script: Script
         var open = 0
         var started = 0
+        var last: InferenceRequest?
     }
 
     private let state: Mutex<State>
@@ -49,6 +50,8 @@ final class ScriptedService: InferenceService {
 
     /// Streams that were begun and not ended.
     var open: Int { state.withLock(\.open) }
+    /// The request that came last.
+    var last: InferenceRequest? { state.withLock(\.last) }
     /// Streams that were begun.
     var started: Int { state.withLock(\.started) }
 
@@ -68,6 +71,7 @@ final class ScriptedService: InferenceService {
         state.withLock { state in
             state.open += 1
             state.started += 1
+            state.last = request
         }
         return Echo(request: request, script: script) { [self] in state.withLock { $0.open -= 1 } }
     }

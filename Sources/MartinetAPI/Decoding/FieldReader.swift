@@ -4,17 +4,6 @@ public struct FieldReader {
     private var members: [String: JSONValue] = [:]
     private let path: String
 
-    /// Reads a request's body.
-    public init(body: [UInt8]) throws(APIError) {
-        let value: JSONValue
-        do {
-            value = try JSONParser.parse(body)
-        } catch {
-            throw APIError(status: 400, "The body is not valid JSON: \(error).", code: "invalid_json")
-        }
-        try self.init(value, path: "")
-    }
-
     /// Reads an object at a path, such as `messages[0]`; the path of the body itself is empty.
     public init(_ value: JSONValue, path: String) throws(APIError) {
         guard case .object(let members) = value else {

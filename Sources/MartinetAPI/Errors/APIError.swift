@@ -60,6 +60,8 @@ public struct APIError: Error, Sendable, CustomStringConvertible {
             self.init(
                 status: 503, error.message, type: "service_unavailable_error", code: error.code.description,
                 retryAfter: 5)
+        case .deadlineExceeded:
+            self.init(status: 504, error.message, type: "timeout_error", code: error.code.description)
         case .contextLengthExceeded:
             self.init(status: 400, error.message, parameter: error.parameter, code: error.code.description)
         default:

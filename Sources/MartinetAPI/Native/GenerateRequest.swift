@@ -12,15 +12,15 @@ public struct GenerateRequest: Sendable {
     public var isBatch: Bool
 
     /// Decodes `/generate`: temperature 0.7, top_p 0.95 and 100 tokens unless the request says otherwise.
-    public static func single(_ body: [UInt8], model: ServedModel) throws(APIError) -> GenerateRequest {
-        var reader = try FieldReader(body: body)
+    public static func single(_ body: JSONBody, model: ServedModel) throws(APIError) -> GenerateRequest {
+        var reader = try body.reader()
         let prompt = try Prompt.one(&reader, "prompt", model: model)
         return try GenerateRequest(&reader, prompts: [prompt], isBatch: false, model: model)
     }
 
     /// Decodes `/generate_batch`.
-    public static func batch(_ body: [UInt8], model: ServedModel) throws(APIError) -> GenerateRequest {
-        var reader = try FieldReader(body: body)
+    public static func batch(_ body: JSONBody, model: ServedModel) throws(APIError) -> GenerateRequest {
+        var reader = try body.reader()
         guard let values = try reader.array("prompts", maximum: model.maxPrompts) else {
             throw .invalid(
                 "prompts", "`prompts` is required: an array of strings or of arrays of token ids.",

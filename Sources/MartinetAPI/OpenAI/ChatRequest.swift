@@ -12,8 +12,8 @@ public struct ChatRequest: Sendable {
     public var logprobs: Bool
 
     /// Decodes a request; the output fills the model's context unless it says otherwise.
-    public init(_ body: [UInt8], model: ServedModel) throws(APIError) {
-        var reader = try FieldReader(body: body)
+    public init(_ body: JSONBody, model: ServedModel) throws(APIError) {
+        var reader = try body.reader()
         try model.check(&reader)
         conversation = try Conversation(&reader)
         streaming = try StreamOptions(&reader)

@@ -16,8 +16,8 @@ public struct CompletionRequest: Sendable {
     public var wantsNoTokens: Bool
 
     /// Decodes a request; 16 tokens unless it says otherwise.
-    public init(_ body: [UInt8], model: ServedModel) throws(APIError) {
-        var reader = try FieldReader(body: body)
+    public init(_ body: JSONBody, model: ServedModel) throws(APIError) {
+        var reader = try body.reader()
         try model.check(&reader)
         prompts = try Prompt.several(&reader, "prompt", model: model)
         streaming = try StreamOptions(&reader)

@@ -10,8 +10,8 @@ public struct TokenizeRequest: Sendable {
     private var returnTokenTexts: Bool
 
     /// Decodes a request: a `prompt`, or `messages` with what makes them a prompt.
-    public init(_ body: [UInt8], model: ServedModel) throws(APIError) {
-        var reader = try FieldReader(body: body)
+    public init(_ body: JSONBody, model: ServedModel) throws(APIError) {
+        var reader = try body.reader()
         try model.check(&reader)
         returnTokenTexts = try reader.bool("return_token_strs") ?? false
         if reader.has("messages") {
@@ -57,8 +57,8 @@ public struct DetokenizeRequest: Sendable {
     private var tokens: [Int32]
 
     /// Decodes a request.
-    public init(_ body: [UInt8], model: ServedModel) throws(APIError) {
-        var reader = try FieldReader(body: body)
+    public init(_ body: JSONBody, model: ServedModel) throws(APIError) {
+        var reader = try body.reader()
         try model.check(&reader)
         let vocabulary = model.tokenizer.vocabularySize
         guard let tokens = try reader.tokens("tokens", maximum: 1_048_576, vocabularySize: vocabulary) else {

@@ -16,6 +16,8 @@ public struct EngineError: Error, Sendable, CustomStringConvertible {
         public static let queueFull = Code(description: "queue_full")
         /// The engine is shutting down or has failed.
         public static let unavailable = Code(description: "unavailable")
+        /// The request's deadline passed.
+        public static let deadlineExceeded = Code(description: "deadline_exceeded")
         /// The worker that computed a sequence was lost; it may go on at another.
         public static let workerLost = Code(description: "worker_lost")
     }
@@ -32,6 +34,10 @@ public struct EngineError: Error, Sendable, CustomStringConvertible {
         self.message = message
         self.parameter = parameter
     }
+
+    /// A request whose deadline passed.
+    package static let deadlinePassed = EngineError(
+        .deadlineExceeded, "The request's deadline passed before its answer was complete.")
 
     /// The message.
     public var description: String { message }

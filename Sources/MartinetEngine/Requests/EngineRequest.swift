@@ -17,11 +17,16 @@ public struct EngineRequest: Sendable {
     public var priority: Int
     /// Keeps prefix reuse within requests of the same salt.
     public var cacheSalt: String?
+    /// When it is of no use any more: from then on it neither waits nor runs. `nil` for never.
+    public var deadline: ContinuousClock.Instant?
+    /// The conversation that it belongs to, by which a pool may route it.
+    public var session: String?
 
     /// Describes a sequence to generate.
     public init(
         id: String, prompt: [Int32], sampling: SamplingParameters, sampleIndex: Int = 0, sampleCount: Int = 1,
-        emitted: [Int32] = [], priority: Int = 0, cacheSalt: String? = nil
+        emitted: [Int32] = [], priority: Int = 0, cacheSalt: String? = nil,
+        deadline: ContinuousClock.Instant? = nil, session: String? = nil
     ) {
         self.id = id
         self.prompt = prompt
@@ -31,6 +36,8 @@ public struct EngineRequest: Sendable {
         self.emitted = emitted
         self.priority = priority
         self.cacheSalt = cacheSalt
+        self.deadline = deadline
+        self.session = session
     }
 }
 
@@ -54,11 +61,24 @@ public struct TokenLogprobs: Sendable, Hashable {
         public var logprob: Float
         /// Its rank, 1 for the likeliest.
         public var rank: Int
+
+        /// Describes a token at a position.
+        public init(token: Int32, logprob: Float, rank: Int) {
+            self.token = token
+            self.logprob = logprob
+            self.rank = rank
+        }
     }
     /// The token at this position.
     public var chosen: Entry
     /// The likeliest tokens, best first.
     public var top: [Entry]
+
+    /// Describes a position.
+    public init(chosen: Entry, top: [Entry]) {
+        self.chosen = chosen
+        self.top = top
+    }
 }
 
 /// What a sequence's stream carries.

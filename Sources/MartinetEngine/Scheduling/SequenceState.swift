@@ -39,7 +39,8 @@ package final class SequenceState {
 
     /// Makes a sequence that waits.
     package init(
-        number: UInt64, request: EngineRequest, seed: UInt64 = 0, maxTokens: Int, sampler: SequenceSampler, drafter: Drafter? = nil,
+        number: UInt64, request: EngineRequest, seed: UInt64 = 0, maxTokens: Int, sampler: SequenceSampler,
+        drafter: Drafter? = nil,
         sink: any SequenceSink, ticket: SequenceTicket
     ) {
         self.number = number

@@ -88,6 +88,7 @@ package final class Engine: SequenceEngine {
     @discardableResult
     package func submit(_ request: EngineRequest, to sink: any SequenceSink) throws(EngineError) -> SequenceTicket {
         try request.validate(limits)
+        if let deadline = request.deadline, deadline <= .now { throw .deadlinePassed }
         let maxWaiting = limits.maxWaiting
         let ticket = SequenceTicket { [weak self] _ in self?.doorbell.signal() }
         let refusal: EngineError? = inbox.withLock { inbox in

@@ -59,6 +59,18 @@ final class StepLoop {
         }
     }
 
+    /// Ends the requests whose deadline has passed, with all of their samples.
+    private func endOverdue(at now: ContinuousClock.Instant) {
+        let isOverdue = { (sequence: SequenceState) in sequence.request.deadline.map { $0 <= now } ?? false }
+        let overdue = scheduler.running.filter(isOverdue) + scheduler.waiting.filter(isOverdue)
+        for sequence in overdue { end(sequence, .abort) }
+        // The samples of a request share its sink, and an error ends them all.
+        var told: Set<ObjectIdentifier> = []
+        for sequence in overdue where told.insert(ObjectIdentifier(sequence.sink)).inserted {
+            sequence.sink.fail(.deadlinePassed)
+        }
+    }
+
     /// Ends all sequences with an error.
     func fail(_ error: EngineError) {
         for sequence in scheduler.running + scheduler.waiting {
@@ -71,6 +83,7 @@ final class StepLoop {
     func step() throws(ModelError) {
         abort(where: \.isCancelled)
         let begin = ContinuousClock.now
+        endOverdue(at: begin)
         let items = scheduler.schedule { pace.promptTokens(besides: $0, for: $1) }
         guard !items.isEmpty else { return }
         let decodes = items.filter { $0.count == 1 }.reduce(0) { $0 + 1 + $1.drafts.count }

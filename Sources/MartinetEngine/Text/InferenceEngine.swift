@@ -50,7 +50,8 @@ public final class InferenceEngine: Sendable {
         let ticket = try engine.submit(
             EngineRequest(
                 id: request.id, prompt: request.prompt, sampling: request.sampling, sampleCount: request.sampleCount,
-                priority: request.priority, cacheSalt: request.cacheSalt),
+                priority: request.priority, cacheSalt: request.cacheSalt, deadline: request.deadline,
+                session: request.session),
             to: mailbox)
         return InferenceStream(
             subscription: .init(mailbox: mailbox, ticket: ticket), request: request, tokenizer: model.tokenizer,

@@ -18,6 +18,10 @@ public struct InferenceRequest: Sendable {
     public var priority = 0
     /// Keeps prefix reuse within requests of the same salt.
     public var cacheSalt: String?
+    /// When the request is of no use any more: from then on it neither waits nor runs. `nil` for never.
+    public var deadline: ContinuousClock.Instant?
+    /// The conversation that the request belongs to, by which a pool of workers may route it.
+    public var session: String?
 
     /// Describes a request.
     public init(id: String, prompt: [Int32], sampling: SamplingParameters) {

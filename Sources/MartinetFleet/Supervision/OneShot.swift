@@ -1,7 +1,7 @@
 internal import Synchronization
 
 /// A value that comes once, for any number of tasks that wait for it.
-final class OneShot<Value: Sendable>: Sendable {
+package final class OneShot<Value: Sendable>: Sendable {
     private struct State {
         var value: Value?
         var nextWaiter = 0
@@ -10,11 +10,14 @@ final class OneShot<Value: Sendable>: Sendable {
 
     private let state = Mutex(State())
 
+    /// A value that has not come.
+    package init() {}
+
     /// The value, where it has come.
-    var current: Value? { state.withLock(\.value) }
+    package var current: Value? { state.withLock(\.value) }
 
     /// Sets the value; only the first counts.
-    func set(_ value: Value) {
+    package func set(_ value: Value) {
         let waiters = state.withLock { state in
             guard state.value == nil else { return [CheckedContinuation<Value?, Never>]() }
             state.value = value
@@ -25,7 +28,7 @@ final class OneShot<Value: Sendable>: Sendable {
     }
 
     /// Waits for the value; `nil` where the task is cancelled first.
-    func wait() async -> Value? {
+    package func wait() async -> Value? {
         let number = state.withLock { state in
             state.nextWaiter += 1
             return state.nextWaiter

@@ -4,6 +4,10 @@ public struct ServerConfiguration: Sendable, Hashable {
     public var host = "127.0.0.1"
     /// The port to listen on; 0 takes any that is free.
     public var port = 8000
+    /// A port of its own for probes and metrics, answered by a thread of its own; 0 takes any that is free.
+    public var healthPort: Int?
+    /// The header that names the conversation which a request belongs to.
+    public var sessionHeader = "X-Session-Id"
     /// Most bytes of a request's body.
     public var maxBodyBytes = 32 << 20
     /// How long running requests may go on after a signal to stop.

@@ -13,6 +13,8 @@ final class RequestRecord: Sendable {
         var samples = 0
         var firstTokenSeconds: Double?
         var outcome: String?
+        /// Other servers that gave parts of the answer.
+        var upstreams: [String] = []
         var isWritten = false
     }
 
@@ -51,6 +53,7 @@ final class RequestRecord: Sendable {
             metadata["first_token_seconds"] = .stringConvertible((first * 1e6).rounded() / 1e6)
         }
         if let outcome = facts.outcome { metadata["outcome"] = "\(outcome)" }
+        if !facts.upstreams.isEmpty { metadata["upstreams"] = "\(facts.upstreams.joined(separator: ","))" }
         // Probes come every few seconds and say nothing new.
         let isProbe = ["/health", "/livez", "/readyz", "/startupz", "/metrics", "/ping"].contains(facts.path)
         logger.log(level: isProbe ? .debug : .info, "request", metadata: metadata)

@@ -5,6 +5,7 @@ internal import MartinetEngine
 /// Follows one HTTP request's generation and puts its figures into the metrics when it ends.
 struct GenerationRecord {
     private let metrics: ServerMetrics
+    private let model: ModelMetrics
     private let requests: [InferenceRequest]
     private let start = ContinuousClock.now
     private var first: ContinuousClock.Instant?
@@ -12,13 +13,14 @@ struct GenerationRecord {
     private var last: [Int: ContinuousClock.Instant] = [:]
     private(set) var usage = Usage()
 
-    init(_ requests: [InferenceRequest], metrics: ServerMetrics) {
+    init(_ requests: [InferenceRequest], metrics: ServerMetrics, model: ModelMetrics) {
         self.requests = requests
         self.metrics = metrics
+        self.model = model
         metrics.requests.increment(by: UInt64(requests.count))
         for request in requests {
-            metrics.sampleCounts.observe(Double(request.sampleCount))
-            if let limit = request.sampling.maxTokens { metrics.maxTokens.observe(Double(limit)) }
+            model.sampleCounts.observe(Double(request.sampleCount))
+            if let limit = request.sampling.maxTokens { model.maxTokens.observe(Double(limit)) }
         }
     }
 
@@ -28,16 +30,16 @@ struct GenerationRecord {
     mutating func add(_ event: InferenceEvent, prompt: Int, at now: ContinuousClock.Instant) {
         usage.add(event)
         switch event {
-        case .prompt(let facts): metrics.promptLengths.observe(Double(facts.tokenCount))
+        case .prompt(let facts): model.promptLengths.observe(Double(facts.tokenCount))
         case .output(let delta):
             guard !delta.tokens.isEmpty else { return }
             if first == nil { first = now }
             let sample = prompt << 8 | delta.index
             if let before = last[sample] {
                 let gap = (now - before) / .seconds(1) / Double(delta.tokens.count)
-                metrics.interTokenLatency.observe(gap, count: UInt64(delta.tokens.count))
+                model.interTokenLatency.observe(gap, count: UInt64(delta.tokens.count))
             } else {
-                metrics.timeToFirstToken.observe((now - start) / .seconds(1))
+                model.timeToFirstToken.observe((now - start) / .seconds(1))
             }
             last[sample] = now
         case .finished: break
@@ -56,12 +58,12 @@ struct GenerationRecord {
             metrics.disconnects.increment(by: count)
         }
         metrics.latency.observe(seconds, count: count)
-        metrics.endToEndLatency.observe(seconds, count: count)
+        model.endToEndLatency.observe(seconds, count: count)
         guard case .success = outcome else { return }
-        metrics.outputLengths.observe(Double(usage.completionTokens) / Double(max(1, count)), count: count)
+        model.outputLengths.observe(Double(usage.completionTokens) / Double(max(1, count)), count: count)
         if let first, usage.completionTokens > 1 {
             let decode = (ContinuousClock.now - first) / .seconds(1)
-            metrics.timePerOutputToken.observe(decode / Double(usage.completionTokens - 1), count: count)
+            model.timePerOutputToken.observe(decode / Double(usage.completionTokens - 1), count: count)
         }
     }
 }

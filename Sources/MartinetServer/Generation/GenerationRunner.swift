@@ -8,19 +8,20 @@ internal import NIOCore
 
 /// Runs a decoded request on the engine and writes its answer, whole or as a stream.
 struct GenerationRunner: Sendable {
-    let service: any InferenceService
     let state: ServerState
     let metrics: ServerMetrics
     let logger: Logger
 
     /// What a request that came to its end brought, for all its prompts.
-    func collect(_ requests: [InferenceRequest], context: MartinetContext) async throws -> [InferenceResult] {
+    func collect(
+        _ requests: [InferenceRequest], on deployment: Deployment, context: MartinetContext
+    ) async throws -> [InferenceResult] {
         try state.beginGeneration()
         defer { state.endGeneration() }
-        var record = GenerationRecord(requests, metrics: metrics)
+        var record = GenerationRecord(requests, metrics: metrics, model: metrics.model(deployment))
         var outcome = ServerMetrics.Outcome.failure
         defer { finish(record, outcome, context: context) }
-        let merger = EventMerger(try submit(requests))
+        let merger = EventMerger(try submit(requests, to: deployment.service))
         defer { merger.cancel() }
         let monitor = await context.channel.connectionMonitor()
         let observer = monitor?.onClose { merger.cancel() }
@@ -52,13 +53,14 @@ struct GenerationRunner: Sendable {
 
     /// A stream of events. The engine takes the request before the head is sent, so that a refusal has its status.
     func stream(
-        _ requests: [InferenceRequest], encoding: some StreamEncoding, context: MartinetContext
+        _ requests: [InferenceRequest], on deployment: Deployment, encoding: some StreamEncoding,
+        context: MartinetContext
     ) throws -> Response {
         try state.beginGeneration()
         let merger: EventMerger
-        let record = GenerationRecord(requests, metrics: metrics)
+        let record = GenerationRecord(requests, metrics: metrics, model: metrics.model(deployment))
         do {
-            merger = EventMerger(try submit(requests))
+            merger = EventMerger(try submit(requests, to: deployment.service))
         } catch {
             state.endGeneration()
             finish(record, .failure, context: context)
@@ -128,7 +130,9 @@ struct GenerationRunner: Sendable {
         try await writer.finish(nil)
     }
 
-    private func submit(_ requests: [InferenceRequest]) throws(APIError) -> [EventMerger.Events] {
+    private func submit(
+        _ requests: [InferenceRequest], to service: any InferenceService
+    ) throws(APIError) -> [EventMerger.Events] {
         var streams: [EventMerger.Events] = []
         do {
             for request in requests { streams.append(try service.generate(request)) }
@@ -143,12 +147,7 @@ struct GenerationRunner: Sendable {
         context.record.update { facts in
             facts.usage = record.usage
             facts.firstTokenSeconds = record.firstTokenSeconds
-            facts.outcome =
-                switch outcome {
-                case .success: "success"
-                case .failure: "failure"
-                case .disconnect: "disconnect"
-                }
+            facts.outcome = outcome.rawValue
         }
     }
 }

@@ -6,7 +6,7 @@ internal import ServiceLifecycle
 /// engine stops. The HTTP server closes after that, so that probes and answers still get through.
 struct DrainService: Service {
     let state: ServerState
-    let service: any InferenceService
+    let directory: ModelDirectory
     let timeout: Duration
     let logger: Logger
 
@@ -16,7 +16,11 @@ struct DrainService: Service {
         state.beginDraining()
         logger.info("draining", metadata: ["running_requests": .stringConvertible(state.generations)])
         let deadline = ContinuousClock.now + timeout
-        await service.shutdown(deadline: timeout)
+        await withTaskGroup { group in
+            for deployment in directory.all {
+                group.addTask { [timeout] in await deployment.service.shutdown(deadline: timeout) }
+            }
+        }
         // The engine is done; answers are still being written.
         let remaining = max(.seconds(1), deadline - .now)
         await withTaskGroup { group in

@@ -2,12 +2,12 @@ internal import MartinetAPI
 internal import MartinetEngine
 internal import MartinetTelemetry
 
-/// Metrics that repeat what the engine counts itself, read at each scrape.
+/// Metrics that repeat what the engines of one model count themselves, read at each scrape.
 struct EngineFigures {
     let registry: MetricsRegistry
     let labels: MetricLabels
-    let service: any InferenceService
-    let state: ServerState
+    let name: String
+    let directory: ModelDirectory
 
     func register() {
         let running = registry.gauge(
@@ -43,21 +43,11 @@ struct EngineFigures {
             labels: labels + [(name: "sleep_state", value: "awake")])
         sleeping.set(1)
 
-        let batch = registry.gauge("vllm_batch_size", help: "Sequences in the last step's batch.")
-        let tokens = registry.counter("vllm_tokens_generated_total", help: "Tokens generated.")
-        let memory = registry.gauge("vllm_memory_usage_bytes", help: "Memory that the process holds.")
-        let steps = registry.counter("martinet_engine_steps_total", help: "Steps that the engine executed.")
-        let stepTokens = registry.gauge("martinet_batch_tokens", help: "Tokens in the last step's batch.")
-        let blocks = registry.gauge("martinet_kv_blocks", help: "KV blocks in the pool.")
-        let used = registry.gauge("martinet_kv_blocks_used", help: "KV blocks that sequences hold.")
-        let kept = registry.gauge("martinet_kv_blocks_cached", help: "KV blocks nobody holds that keep prefixes.")
-        let progress = registry.gauge(
-            "martinet_engine_seconds_since_progress", help: "Time since the last step ended while work was there.")
-        let draining = registry.gauge("martinet_draining", help: "1 while the server shuts down.")
-        let generations = registry.gauge("martinet_http_generations", help: "HTTP requests that generate.")
-
-        registry.collect { [service, state] in
-            let figures = service.statistics()
+        registry.collect { [name, directory] in
+            // A model that is served no longer keeps its last counters.
+            guard let figures = directory.all.first(where: { $0.model.name == name })?.service.statistics() else {
+                return
+            }
             running.set(Double(figures.running))
             waiting.set(Double(figures.waiting))
             usage.set(figures.totalBlocks > 0 ? Double(figures.usedBlocks) / Double(figures.totalBlocks) : 0)
@@ -71,17 +61,6 @@ struct EngineFigures {
             draftTokens.set(figures.draftTokens)
             acceptedTokens.set(figures.acceptedDraftTokens)
             for (reason, counter) in finished { counter.set(figures.finished[reason] ?? 0) }
-            batch.set(Double(figures.lastBatchSequences))
-            tokens.set(figures.generatedTokens)
-            memory.set(Double(ProcessFigures.residentBytes))
-            steps.set(figures.steps)
-            stepTokens.set(Double(figures.lastBatchTokens))
-            blocks.set(Double(figures.totalBlocks))
-            used.set(Double(figures.usedBlocks))
-            kept.set(Double(figures.cachedBlocks))
-            progress.set(figures.secondsSinceProgress)
-            draining.set(state.isDraining ? 1 : 0)
-            generations.set(Double(state.generations))
         }
     }
 }

@@ -5,110 +5,176 @@ internal import Hummingbird
 internal import MartinetAPI
 internal import MartinetEngine
 internal import MartinetTelemetry
+internal import MartinetUpstreams
 internal import NIOCore
 
 /// The routes that generate, and those that count tokens: decode, call, encode.
 struct InferenceRoutes: Sendable {
-    let model: ServedModel
-    let service: any InferenceService
+    let directory: ModelDirectory
     let runner: GenerationRunner
+    let forwarder: UpstreamForwarder
     let maxBodyBytes: Int
+    let sessionHeader: HTTPField.Name
+    /// Routes that only other servers answer.
+    static let pathsOfOthers = ["v1/embeddings", "v1/responses", "v1/messages", "v1/rerank", "v1/score"]
     /// How much of a body is read past the limit.
     private static let droppedBodyBytes = 256 << 20
     /// Bodies up to this size are decoded where they arrive: that takes less time than a change of threads is worth.
     private static let smallBodyBytes = 32 << 10
 
     func add(to router: Router<MartinetContext>) {
-        router.post("generate", use: generate)
-        router.post("generate_batch", use: generateBatch)
-        router.post("v1/completions", use: completions)
-        router.post("v1/chat/completions", use: chat)
-        router.post("tokenize", use: tokenize)
-        router.post("detokenize", use: detokenize)
-        router.get("v1/models") { _, _ in Self.json(ModelList.body(model)) }
+        post("generate", on: router, generate)
+        post("generate_batch", on: router, generateBatch)
+        post("v1/completions", on: router, completions)
+        post("v1/chat/completions", on: router, chat)
+        post("tokenize", on: router) { call in
+            let answer = try TokenizeRequest(call.body, model: call.model).body(
+                model: call.model, service: call.target.service)
+            return { Self.json(answer) }
+        }
+        post("detokenize", on: router) { call in
+            let answer = try DetokenizeRequest(call.body, model: call.model).body(model: call.model)
+            return { Self.json(answer) }
+        }
+        for path in Self.pathsOfOthers {
+            post(path, on: router) { call in
+                throw APIError(
+                    status: 404, "/\(path) is not a route of the model `\(call.model.name)`.", code: "not_found")
+            }
+        }
+        router.get("v1/models") { _, _ in
+            Self.json(ModelList.body(directory.all.map(\.model), elsewhere: directory.upstreamNames))
+        }
         // Names may hold slashes.
         router.get("v1/models/**") { _, context in
-            let name = context.parameters.getCatchAll().joined(separator: "/")
-            return Self.json(try ModelList.body(model, name: name.removingPercentEncoding ?? name))
-        }
-    }
-
-    @Sendable private func generate(_ request: Request, context: MartinetContext) async throws -> Response {
-        let id = "gen-" + context.record.requestID
-        let (decoded, requests) = try await decode(request) { [model] body in
-            let decoded = try GenerateRequest.single(body, model: model)
-            return (decoded, try decoded.requests(id: id, model: model))
-        }
-        let answer = GenerateAnswer(id: id, request: decoded, model: model)
-        if decoded.stream { return try runner.stream(requests, encoding: answer, context: context) }
-        return Self.json(answer.body(try await runner.collect(requests, context: context)))
-    }
-
-    @Sendable private func generateBatch(_ request: Request, context: MartinetContext) async throws -> Response {
-        let id = "gen-" + context.record.requestID
-        let (decoded, requests) = try await decode(request) { [model] body in
-            let decoded = try GenerateRequest.batch(body, model: model)
-            return (decoded, try decoded.requests(id: id, model: model))
-        }
-        let answer = GenerateAnswer(id: id, request: decoded, model: model)
-        return Self.json(answer.body(try await runner.collect(requests, context: context)))
-    }
-
-    @Sendable private func completions(_ request: Request, context: MartinetContext) async throws -> Response {
-        let id = "cmpl-" + context.record.requestID
-        let (decoded, requests) = try await decode(request) { [model] body in
-            let decoded = try CompletionRequest(body, model: model)
-            return (decoded, try decoded.requests(id: id, model: model))
-        }
-        let answer = CompletionAnswer(
-            id: id, created: Int(ProcessFigures.now), request: decoded, prompts: requests.map(\.prompt), model: model)
-        if decoded.streaming.stream { return try runner.stream(requests, encoding: answer, context: context) }
-        return Self.json(answer.body(try await runner.collect(requests, context: context)))
-    }
-
-    @Sendable private func chat(_ request: Request, context: MartinetContext) async throws -> Response {
-        let id = "chatcmpl-" + context.record.requestID
-        let (decoded, inference) = try await decode(request) { [model, service] body in
-            let decoded = try ChatRequest(body, model: model)
-            return (decoded, try decoded.request(id: id, model: model, service: service))
-        }
-        let answer = ChatAnswer(id: id, created: Int(ProcessFigures.now), request: decoded, model: model)
-        if decoded.streaming.stream { return try runner.stream([inference], encoding: answer, context: context) }
-        let results = try await runner.collect([inference], context: context)
-        return Self.json(answer.body(results[0], prompt: inference.prompt))
-    }
-
-    @Sendable private func tokenize(_ request: Request, context: MartinetContext) async throws -> Response {
-        Self.json(
-            try await decode(request) { [model, service] body in
-                try TokenizeRequest(body, model: model).body(model: model, service: service)
-            })
-    }
-
-    @Sendable private func detokenize(_ request: Request, context: MartinetContext) async throws -> Response {
-        Self.json(
-            try await decode(request) { [model] body in
-                try DetokenizeRequest(body, model: model).body(model: model)
-            })
-    }
-
-    /// Decodes a body. Parsing and tokenising a large one takes seconds, which must not be those of the few threads
-    /// that serve all connections, health probes among them.
-    private func decode<Value: Sendable>(
-        _ request: Request, _ action: @escaping @Sendable ([UInt8]) throws -> Value
-    ) async throws -> Value {
-        let bytes = try await body(of: request)
-        guard bytes.count > Self.smallBodyBytes else { return try action(bytes) }
-        return try await withCheckedThrowingContinuation { continuation in
-            DispatchQueue.global(qos: .utility).async {
-                continuation.resume(with: Result { try action(bytes) })
+            let path = context.parameters.getCatchAll().joined(separator: "/")
+            let name = path.removingPercentEncoding ?? path
+            switch try directory.destination(named: name) {
+            case .model(let target): return Self.json(ModelList.body(target.model, name: name))
+            case .upstreams: return Self.json(ModelList.body(elsewhere: name))
             }
+        }
+    }
+
+    /// A request and the model that routing chose for it.
+    private struct Call: Sendable {
+        let body: JSONBody
+        let target: Deployment
+        let hints: RequestHints
+        let context: MartinetContext
+
+        var model: ServedModel { target.model }
+
+        func id(_ prefix: String) -> String { prefix + context.record.requestID }
+    }
+
+    /// What is left to do for a request that has been decoded for a model.
+    private typealias Answer = @Sendable () async throws -> Response
+    /// Decodes a request for a model.
+    private typealias Decoding = @Sendable (Call) throws -> Answer
+
+    private func post(_ path: String, on router: Router<MartinetContext>, _ decoding: @escaping Decoding) {
+        router.post(RouterPath(path)) { request, context in
+            let hints = try RequestHints(request.headers, sessionHeader: sessionHeader)
+            let bytes = try await body(of: request)
+            guard directory.hasUpstreams else {
+                return try await decode(bytes, for: nil, decoding, hints: hints, context: context)()
+            }
+            // What goes to another server is looked at and sent on as it is; only what is answered here is decoded.
+            let body = try await aside(bytes.readableBytes) {
+                try UpstreamRequestBody(path: "/" + path, bytes: bytes)
+            }
+            switch try directory.destination(named: body.model) {
+            case .model(let target):
+                return try await decode(bytes, for: target, decoding, hints: hints, context: context)()
+            case .upstreams(let upstreams):
+                return try await forwarder.forward(
+                    body, of: request, hints: hints, to: upstreams.pool, context: context)
+            }
+        }
+    }
+
+    /// Decodes a body for a model; for the one that the body names where none is given.
+    private func decode(
+        _ bytes: ByteBuffer, for target: Deployment?, _ decoding: @escaping Decoding, hints: RequestHints,
+        context: MartinetContext
+    ) async throws -> Answer {
+        try await aside(bytes.readableBytes) { [directory] in
+            let body = try JSONBody(Array(bytes.readableBytesView))
+            let target = try target ?? directory.deployment(named: body.model())
+            return try decoding(Call(body: body, target: target, hints: hints, context: context))
+        }
+    }
+
+    @Sendable private func generate(_ call: Call) throws -> Answer {
+        let id = call.id("gen-")
+        let decoded = try GenerateRequest.single(call.body, model: call.model)
+        let requests = call.hints.applied(to: try decoded.requests(id: id, model: call.model))
+        let answer = GenerateAnswer(id: id, request: decoded, model: call.model)
+        return {
+            if decoded.stream { return try stream(requests, answer, call) }
+            return Self.json(answer.body(try await collect(requests, call)))
+        }
+    }
+
+    @Sendable private func generateBatch(_ call: Call) throws -> Answer {
+        let id = call.id("gen-")
+        let decoded = try GenerateRequest.batch(call.body, model: call.model)
+        let requests = call.hints.applied(to: try decoded.requests(id: id, model: call.model))
+        let answer = GenerateAnswer(id: id, request: decoded, model: call.model)
+        return { Self.json(answer.body(try await collect(requests, call))) }
+    }
+
+    @Sendable private func completions(_ call: Call) throws -> Answer {
+        let id = call.id("cmpl-")
+        let decoded = try CompletionRequest(call.body, model: call.model)
+        let requests = call.hints.applied(to: try decoded.requests(id: id, model: call.model))
+        let answer = CompletionAnswer(
+            id: id, created: Int(ProcessFigures.now), request: decoded, prompts: requests.map(\.prompt),
+            model: call.model)
+        return {
+            if decoded.streaming.stream { return try stream(requests, answer, call) }
+            return Self.json(answer.body(try await collect(requests, call)))
+        }
+    }
+
+    @Sendable private func chat(_ call: Call) throws -> Answer {
+        let id = call.id("chatcmpl-")
+        let decoded = try ChatRequest(call.body, model: call.model)
+        let requests = call.hints.applied(
+            to: [try decoded.request(id: id, model: call.model, service: call.target.service)])
+        let answer = ChatAnswer(id: id, created: Int(ProcessFigures.now), request: decoded, model: call.model)
+        return {
+            if decoded.streaming.stream { return try stream(requests, answer, call) }
+            let results = try await collect(requests, call)
+            return Self.json(answer.body(results[0], prompt: requests[0].prompt))
+        }
+    }
+
+    private func stream(
+        _ requests: [InferenceRequest], _ encoding: some StreamEncoding, _ call: Call
+    ) throws -> Response {
+        try runner.stream(requests, on: call.target, encoding: encoding, context: call.context)
+    }
+
+    private func collect(_ requests: [InferenceRequest], _ call: Call) async throws -> [InferenceResult] {
+        try await runner.collect(requests, on: call.target, context: call.context)
+    }
+
+    /// Does work on a body. Parsing and tokenising a large one takes seconds, which must not be those of the few threads
+    /// that serve all connections, health probes among them.
+    private func aside<Value: Sendable>(
+        _ byteCount: Int, _ action: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
+        guard byteCount > Self.smallBodyBytes else { return try action() }
+        return try await withCheckedThrowingContinuation { continuation in
+            DispatchQueue.global(qos: .utility).async { continuation.resume(with: Result { try action() }) }
         }
     }
 
     /// The whole body. Only JSON is taken: what a page of another origin can send without asking, a form or plain text,
     /// must not run here.
-    private func body(of request: Request) async throws -> [UInt8] {
+    private func body(of request: Request) async throws -> ByteBuffer {
         if let type = request.headers[.contentType] {
             let essence = type.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
             guard essence == "application/json" || essence.hasSuffix("+json") else {
@@ -120,15 +186,15 @@ struct InferenceRoutes: Sendable {
         // The rest of a body that is too large is read and dropped, within bounds: a client that is still sending
         // would not read the answer.
         let announced = request.headers[.contentLength].flatMap { Int($0) } ?? 0
-        var bytes: [UInt8] = []
+        var bytes = ByteBuffer()
         var count = 0
         do {
             for try await part in request.body {
                 count += part.readableBytes
                 if max(count, announced) <= maxBodyBytes {
-                    bytes += part.readableBytesView
+                    if bytes.readableBytes == 0 { bytes = part } else { bytes.writeImmutableBuffer(part) }
                 } else {
-                    bytes = []
+                    bytes = ByteBuffer()
                     if count > maxBodyBytes + Self.droppedBodyBytes { break }
                 }
             }

@@ -66,8 +66,9 @@ public final class MetricsRegistry: Sendable {
 
     /// All metrics as text.
     public func exposition() -> String {
-        let (families, collectors) = state.withLock { ($0.families, $0.collectors) }
-        for collector in collectors { collector() }
+        for collector in state.withLock(\.collectors) { collector() }
+        // A collector may have met label values for the first time.
+        let families = state.withLock(\.families)
         var text = ""
         for family in families {
             text += "# HELP \(family.name) \(Self.escape(help: family.help))\n"

@@ -6,98 +6,87 @@ import MartinetEngine
 import MartinetModelFormats
 import MartinetModels
 import MartinetServer
-import MartinetTelemetry
-import NIOCore
 
-/// `martinet serve`: a model behind HTTP.
+/// `martinet serve`: models behind HTTP.
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
-        abstract: "Serve a model over HTTP: OpenAI's API and our own.",
+        abstract: "Serve models over HTTP: OpenAI's API and our own.",
         discussion: """
-            Every flag is also an environment variable: --max-num-seqs is MARTINET_MAX_NUM_SEQS, the model MARTINET_MODEL. \
-            Flags win. SIGTERM and SIGINT let running requests end.
+            Every flag is also an environment variable: --max-num-seqs is MARTINET_MAX_NUM_SEQS, the model MARTINET_MODEL; \
+            and a setting of the file that --config names: max_num_seqs. Flags win over variables, those over the file. \
+            SIGTERM and SIGINT let running requests end, SIGHUP reads the file again.
             """)
 
     @Argument(help: "A model in the store, or the path of one (smollm2).")
     var model: String?
 
+    @Option(name: .customLong("model"), help: "A model under a name, NAME=MODEL; may be given several times.")
+    var models: [String] = []
+
+    @Flag(help: "Compute in this process, without workers: what ends the engine ends the server.")
+    var inProcess = false
+
     @OptionGroup(title: "Server") var server: ServerFlags
+    @OptionGroup(title: "Workers") var fleet: FleetFlags
     @OptionGroup(title: "Engine") var engine: EngineFlags
 
     func run() async throws {
         let begin = ContinuousClock.now
-        let settings = Settings()
+        let (settings, _) = try server.settings()
         let configuration = try server.configuration(settings)
-        let options = try engine.options(settings)
-        let logger = try makeLogger(settings)
-        let wanted = settings.text("model", model) ?? Catalogue.defaultName
+        let logger = try settings.logger(level: server.logLevel, format: server.logFormat)
+        Console.output("Martinet \(Martinet.version)")
+        if try settings.value("in-process", inProcess ? true : nil, kind: "true or false") ?? false {
+            try await serveInProcess(settings, configuration, logger, since: begin)
+        } else {
+            try await fleetSettings.serve(server, configuration: configuration, logger: logger, since: begin)
+        }
+    }
 
-        let path = try ModelStore().resolve(wanted)
-        let loaded = try LoadedModel.load(path: path)
+    private var fleetSettings: FleetSettings {
+        FleetSettings(
+            models: models, model: model, servedNames: server.servedModelName, logLevel: server.logLevel,
+            logFormat: server.logFormat, fleet: fleet, engine: engine,
+            startsWorkers: true)
+    }
+
+    private func serveInProcess(
+        _ settings: Settings, _ configuration: ServerConfiguration, _ logger: Logger,
+        since begin: ContinuousClock.Instant
+    ) async throws {
+        guard models.count <= 1, models.isEmpty || model == nil else {
+            throw ValidationError("--in-process serves one model; leave it out to serve several.")
+        }
+        let parts = models.first?.split(separator: "=", maxSplits: 1).map(String.init) ?? []
+        let wanted = parts.last ?? settings.text("model", model) ?? Catalogue.defaultName
+        let options = try engine.options(settings)
+        let loaded = try LoadedModel.load(path: try ModelStore().resolve(wanted))
         let plan = try MemoryPlan(model: loaded, options: options)
         let engine = InferenceEngine(
             model: loaded.text, engine: try Engine(model: loaded, plan: plan, options: options))
-        // A store's name is what people say; of a path its last part is.
-        let name = wanted.contains("/") ? loaded.name : wanted
+        let own = parts.count == 2 ? parts[0] : (wanted.contains("/") ? loaded.name : wanted)
         let served = ServedModel(
-            names: server.names(settings, model: name), root: wanted, created: Int(Date().timeIntervalSince1970),
-            maxModelLength: engine.maxModelLength, tokenizer: loaded.tokenizer,
-            defaults: SamplingDefaults(
-                temperature: loaded.generationDefaults.temperature, topP: loaded.generationDefaults.topP,
-                topK: loaded.generationDefaults.topK, minP: loaded.generationDefaults.minP,
-                repetitionPenalty: loaded.generationDefaults.repetitionPenalty),
+            loaded.text, names: server.names(settings, model: own), root: wanted, maxModelLength: engine.maxModelLength,
             maxSamples: options.maxNumSeqs)
-        describe(loaded, plan: plan, served: served, options: options)
-
-        let http = MartinetServer(
-            model: served, service: EngineService(engine), configuration: configuration, logger: logger)
-        do {
-            try await http.run { port in
-                let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
-                let seconds = String(format: "%.2f", (ContinuousClock.now - begin) / .seconds(1))
-                Console.output("Ready in \(seconds) s on http://\(host):\(port)")
-            }
-        } catch let error as IOError where error.errnoCode == EADDRINUSE {
-            throw CommandFailure(
-                "Port \(configuration.port) on \(configuration.host) is in use. Stop the program that has it, or choose "
-                    + "another with --port.")
-        } catch let error as IOError where error.errnoCode == EACCES {
-            throw CommandFailure("Port \(configuration.port) needs more rights than this user has; try --port 8000.")
-        } catch let error as SocketAddressError {
-            throw CommandFailure("The address \(configuration.host) cannot be used: \(error).")
-        }
+        Self.describe(
+            names: served.names, shape: loaded.configuration, facts: loaded.facts, plan: plan, options: options,
+            workers: nil)
+        let directory = ModelDirectory([Deployment(model: served, service: EngineService(engine))])
+        let http = MartinetServer(directory: directory, configuration: configuration, logger: logger)
+        try await Listening.run(http, configuration, since: begin)
         await engine.shutdown(deadline: .zero)
     }
 
-    private func makeLogger(_ settings: Settings) throws -> Logger {
-        let levelName = settings.text("log-level", server.logLevel) ?? "info"
-        guard let level = Logger.Level(rawValue: levelName) else {
-            let names = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("--log-level must be one of \(names), but is `\(levelName)`.")
-        }
-        let fallback: LogFormat = isatty(STDERR_FILENO) == 1 ? .text : .json
-        var format = fallback
-        if let name = settings.text("log-format", server.logFormat) {
-            guard let value = LogFormat(rawValue: name) else {
-                throw ValidationError("--log-format must be text or json, but is `\(name)`.")
-            }
-            format = value
-        }
-        return Logger(label: "martinet") { [format] label in
-            StructuredLogHandler(label: label, format: format, level: level)
-        }
-    }
-
-    private func describe(
-        _ model: LoadedModel, plan: MemoryPlan, served: ServedModel, options: EngineOptions
+    static func describe(
+        names: [String], shape: ModelConfiguration, facts: MartinetModels.ModelFacts, plan: MemoryPlan,
+        options: EngineOptions,
+        workers: Int?
     ) {
-        let shape = model.configuration
         let limits = plan.limits
-        Console.output("Martinet \(Martinet.version)")
         Console.output(
-            "Model      \(served.names.joined(separator: ", ")): \(shape.architecture), \(shape.layerCount) layers, "
-                + "width \(shape.hiddenSize), vocabulary \(shape.vocabularySize), weights \(Console.bytes(model.facts.weightBytes))"
+            "Model      \(names.joined(separator: ", ")): \(shape.architecture), \(shape.layerCount) layers, "
+                + "width \(shape.hiddenSize), vocabulary \(shape.vocabularySize), weights \(Console.bytes(facts.weightBytes))"
         )
         Console.output(
             "KV cache   \(Console.bytes(plan.keyValueBytes)): \(limits.blockCount) blocks of "
@@ -107,15 +96,35 @@ struct ServeCommand: AsyncParsableCommand {
             "Batch      up to \(options.maxNumSeqs) sequences and \(limits.maxBatchedTokens) tokens a step, dtype "
                 + "\(options.dtype.rawValue), prefix caching \(options.enablePrefixCaching ? "on" : "off"), "
                 + "\(options.threads.map { "\($0) threads" } ?? "all cores")")
+        if let workers { Console.output("Workers    \(workers)") }
     }
 }
 
-/// An error that ends a command, in plain words.
-struct CommandFailure: LocalizedError, CustomStringConvertible {
-    let description: String
-    var errorDescription: String? { description }
+/// `martinet gateway`: other servers and remote workers behind HTTP.
+struct GatewayCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gateway",
+        abstract: "Route requests to remote workers and other servers.",
+        discussion: """
+            What it routes to stands in the file that --config names: `models` with `connect`, and `upstreams`. Every \
+            flag is also an environment variable and a setting of the file, as with `martinet serve`.
+            """)
 
-    init(_ description: String) {
-        self.description = description
+    @OptionGroup(title: "Server") var server: ServerFlags
+    @OptionGroup(title: "Workers") var fleet: FleetFlags
+
+    func run() async throws {
+        let begin = ContinuousClock.now
+        let (settings, file) = try server.settings()
+        guard !file.isEmpty else {
+            throw ValidationError("A gateway needs --config FILE, with `models` or `upstreams` in the file.")
+        }
+        let configuration = try server.configuration(settings)
+        let logger = try settings.logger(level: server.logLevel, format: server.logFormat)
+        Console.output("Martinet \(Martinet.version)")
+        let fleet = FleetSettings(
+            models: [], model: nil, servedNames: [], logLevel: server.logLevel, logFormat: server.logFormat,
+            fleet: fleet, engine: EngineFlags(), startsWorkers: false)
+        try await fleet.serve(server, configuration: configuration, logger: logger, since: begin)
     }
 }

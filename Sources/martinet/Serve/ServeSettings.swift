@@ -5,9 +5,29 @@ import MartinetModels
 import MartinetServer
 import MartinetTelemetry
 
-/// Takes a setting from its flag, else from the environment (`--max-num-seqs`, then `MARTINET_MAX_NUM_SEQS`).
+/// Takes a setting from its flag, else from the environment, else from the configuration file (`--max-num-seqs`, then
+/// `MARTINET_MAX_NUM_SEQS`, then `max_num_seqs`).
 struct Settings {
     var environment = ProcessInfo.processInfo.environment
+    /// What the configuration file says, by the flags' names with underscores.
+    var file: [String: String] = [:]
+
+    /// The name of a flag in a configuration file.
+    static func key(_ flag: String) -> String { flag.replacingOccurrences(of: "-", with: "_") }
+
+    /// What is said beside the flag itself, and where.
+    private func found(_ flag: String) -> (text: String, place: String)? {
+        let variable = Self.variable(flag)
+        if let text = environment[variable], !text.isEmpty { return (text, variable) }
+        return file[Self.key(flag)].map { ($0, "`\(Self.key(flag))` in the configuration file") }
+    }
+
+    /// The same settings, with those of one model of the file before the others of the file.
+    func merging(_ others: [String: String]) -> Settings {
+        var merged = self
+        merged.file.merge(others) { $1 }
+        return merged
+    }
 
     static func variable(_ flag: String) -> String {
         "MARTINET_" + flag.uppercased().replacingOccurrences(of: "-", with: "_")
@@ -15,15 +35,15 @@ struct Settings {
 
     func value<Value: LosslessStringConvertible>(_ flag: String, _ given: Value?, kind: String) throws -> Value? {
         if let given { return given }
-        guard let text = environment[Self.variable(flag)], !text.isEmpty else { return nil }
+        guard let (text, place) = found(flag) else { return nil }
         guard let value = Value(text) else {
-            throw ValidationError("\(Self.variable(flag)) must be \(kind), but is `\(text)`.")
+            throw ValidationError("\(place) must be \(kind), but is `\(text)`.")
         }
         return value
     }
 
     func text(_ flag: String, _ given: String?) -> String? {
-        given ?? environment[Self.variable(flag)].flatMap { $0.isEmpty ? nil : $0 }
+        given ?? found(flag)?.text
     }
 
     func integer(_ flag: String, _ given: Int?, in range: ClosedRange<Int>) throws -> Int? {
@@ -35,6 +55,15 @@ struct Settings {
             throw ValidationError("--\(flag) must be \(expected), but is \(value).")
         }
         return value
+    }
+
+    /// A span of at most a day.
+    func seconds(_ flag: String, _ given: Double?) throws -> Duration? {
+        guard let value = try value(flag, given, kind: "a number of seconds") else { return nil }
+        guard value >= 0, value <= 86_400 else {
+            throw ValidationError("--\(flag) must be from 0 to 86400 seconds, but is \(value).")
+        }
+        return .milliseconds(Int(value * 1000))
     }
 
     /// The instruction set of a name; `nil` for `auto`.
@@ -124,6 +153,37 @@ struct EngineFlags: ParsableArguments {
     @Option(help: "The same as vLLM's JSON: {\"method\": \"ngram\", \"num_speculative_tokens\": 5}.")
     var speculativeConfig: String?
 
+    /// What is set, as flags for another process; what is not set stays with its default there.
+    func arguments(_ settings: Settings) -> [String] {
+        var arguments: [String] = []
+        func add(_ flag: String, _ given: String?) {
+            guard let text = settings.text(flag, given) else { return }
+            arguments.append("--\(flag)=\(text)")
+        }
+        add("max-num-seqs", maxNumSeqs?.description)
+        add("max-num-batched-tokens", maxNumBatchedTokens?.description)
+        add("max-step-stretch", maxStepStretch?.description)
+        add("max-model-len", maxModelLen?.description)
+        add("gpu-memory-utilization", gpuMemoryUtilization?.description)
+        add("dtype", dtype)
+        add("kv-cache-dtype", kvCacheDtype)
+        add("quantization", quantization)
+        add("tensor-parallel-size", tensorParallelSize?.description)
+        add("seed", seed?.description)
+        add("threads", threads?.description)
+        add("instruction-set", instructionSet)
+        add("kv-cache-memory", kvCacheMemory)
+        add("block-size", blockSize?.description)
+        add("max-waiting", maxWaiting?.description)
+        add("speculation", speculation)
+        add("num-speculative-tokens", numSpeculativeTokens?.description)
+        add("speculative-config", speculativeConfig)
+        if let text = settings.text("enable-prefix-caching", enablePrefixCaching?.description) {
+            arguments.append(text == "true" ? "--enable-prefix-caching" : "--no-enable-prefix-caching")
+        }
+        return arguments
+    }
+
     func options(_ settings: Settings) throws -> EngineOptions {
         var options = EngineOptions()
         if let value = try settings.integer("max-num-seqs", maxNumSeqs, in: 1...4096) { options.maxNumSeqs = value }
@@ -200,11 +260,20 @@ struct EngineFlags: ParsableArguments {
 
 /// Flags of the HTTP server.
 struct ServerFlags: ParsableArguments {
+    @Option(help: "A file of settings, models, upstreams and rules (YAML); SIGHUP reads it again.")
+    var config: String?
+
     @Option(help: "The address to listen on; 0.0.0.0 lets other machines in (127.0.0.1).")
     var host: String?
 
     @Option(help: "The port to listen on; 0 takes a free one (8000).")
     var port: Int?
+
+    @Option(help: "A port of its own for probes and metrics, answered even when every other thread is busy (none).")
+    var healthPort: Int?
+
+    @Option(help: "The header that names a request's conversation, for routing by it (X-Session-Id).")
+    var sessionHeader: String?
 
     @Option(help: "The model's name for clients; may be given several times.")
     var servedModelName: [String] = []
@@ -224,21 +293,30 @@ struct ServerFlags: ParsableArguments {
     @Option(help: "text or json (text at a terminal, else json).")
     var logFormat: String?
 
+    /// The settings beside the flags, and the configuration file that they come from.
+    func settings() throws -> (settings: Settings, file: ConfigurationFile) {
+        var settings = Settings()
+        guard let path = settings.text("config", config) else { return (settings, ConfigurationFile()) }
+        let file = try ConfigurationFile(path: path)
+        settings.file = file.settings
+        return (settings, file)
+    }
+
     func configuration(_ settings: Settings) throws -> ServerConfiguration {
         var configuration = ServerConfiguration()
         configuration.version = Martinet.version
         if let value = settings.text("host", host) { configuration.host = value }
         if let value = try settings.integer("port", port, in: 0...65535) { configuration.port = value }
-        if let value = try settings.bytes("max-body-bytes", maxBodyBytes) { configuration.maxBodyBytes = value }
-        func seconds(_ flag: String, _ given: Double?) throws -> Duration? {
-            guard let value = try settings.value(flag, given, kind: "a number of seconds") else { return nil }
-            guard value >= 0, value <= 86_400 else {
-                throw ValidationError("--\(flag) must be from 0 to 86400 seconds, but is \(value).")
+        configuration.healthPort = try settings.integer("health-port", healthPort, in: 0...65535)
+        if let name = settings.text("session-header", sessionHeader) {
+            guard !name.isEmpty, name.utf8.allSatisfy({ $0 == 0x2D || ($0.isAlphanumeric) }) else {
+                throw ValidationError("--session-header must be a header's name, but is `\(name)`.")
             }
-            return .milliseconds(Int(value * 1000))
+            configuration.sessionHeader = name
         }
-        if let value = try seconds("drain-timeout", drainTimeout) { configuration.drainTimeout = value }
-        if let value = try seconds("stall-timeout", stallTimeout) { configuration.stallTimeout = value }
+        if let value = try settings.bytes("max-body-bytes", maxBodyBytes) { configuration.maxBodyBytes = value }
+        if let value = try settings.seconds("drain-timeout", drainTimeout) { configuration.drainTimeout = value }
+        if let value = try settings.seconds("stall-timeout", stallTimeout) { configuration.stallTimeout = value }
         return configuration
     }
 
@@ -246,5 +324,11 @@ struct ServerFlags: ParsableArguments {
         if !servedModelName.isEmpty { return servedModelName }
         let listed = settings.text("served-model-name", nil)?.split(separator: ",").map(String.init) ?? []
         return listed.isEmpty ? [model] : listed
+    }
+}
+
+extension UInt8 {
+    fileprivate var isAlphanumeric: Bool {
+        (0x30...0x39).contains(self) || (0x41...0x5A).contains(self) || (0x61...0x7A).contains(self)
     }
 }

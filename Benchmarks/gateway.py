@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""What the gateway costs: `make gateway-bench` (nginx as the upstream that answers at once, wrk and hey as clients).
+
+The gateway runs on one core, upstream and clients on another. Throughput: as many requests as wrk gets through, by
+second of the gateway's processor time. Latency added: hey at half of that rate, with the gateway and without, in turns.
+Memory: at the start, and each 10,000 requests up to 100,000.
+"""
+import argparse
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ANSWER = json.dumps({
+    "id": "cmpl-1", "object": "chat.completion", "created": 1, "model": "mock", "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": 14}})
+BODY = json.dumps({"model": "mock", "messages": [{"role": "user", "content": "Is this request short? " * 4}],
+                   "max_tokens": 8})
+PATH = "/v1/chat/completions"
+
+
+def free_port() -> int:
+    import socket
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def pinned(core: int, *command) -> list[str]:
+    return ["taskset", "-c", str(core), *map(str, command)]
+
+
+def start_upstream(folder: Path, core: int) -> tuple[subprocess.Popen, int]:
+    port = free_port()
+    conf = folder / "nginx.conf"
+    conf.write_text(f"""
+        daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr crit; user root;
+        events {{ worker_connections 4096; }}
+        http {{
+            access_log off; keepalive_requests 1000000000; keepalive_timeout 600;
+            client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+            uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+            server {{
+                listen 127.0.0.1:{port} backlog=4096;
+                default_type application/json;
+                location / {{ return 200 '{ANSWER}'; }}
+            }}
+        }}""")
+    process = subprocess.Popen(pinned(core, "nginx", "-c", conf, "-p", folder))
+    return process, port
+
+
+def start_gateway(folder: Path, core: int, upstream: int, binary: Path) -> tuple[subprocess.Popen, str]:
+    conf = folder / "gateway.yaml"
+    conf.write_text(f"upstreams:\n  - name: mock\n    serves: [mock]\n    upstreams:\n      - url: "
+                    f"http://127.0.0.1:{upstream}\n        probe: {{enabled: false}}\n")
+    out = folder / "gateway.out"
+    process = subprocess.Popen(
+        pinned(core, binary, "gateway", "--config", conf, "--port", "0", "--log-level", "warning"),
+        stdout=out.open("wb"), stderr=subprocess.DEVNULL)
+    for _ in range(500):
+        if found := re.search(r"(http://\S+)", out.read_text()):
+            return process, found.group(1)
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    process.kill()
+    sys.exit(f"the gateway did not start: {out.read_text()}")
+
+
+def processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident(pid: int) -> float:
+    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()).group(1)) / 1024
+
+
+def wrk(folder: Path, core: int, url: str, seconds: float, connections: int) -> tuple[float, int]:
+    script = folder / "post.lua"
+    script.write_text(f"wrk.method = 'POST'\nwrk.body = [[{BODY}]]\nwrk.headers['Content-Type'] = 'application/json'\n")
+    out = subprocess.run(
+        pinned(core, "wrk", "-t", 1, "-c", connections, "-d", f"{seconds}s", "-s", script, url + PATH),
+        capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in out or "Socket errors" in out:
+        sys.exit(f"requests failed:\n{out}")
+    total = int(re.search(r"(\d+) requests in", out).group(1))
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)), total
+
+
+def hey(folder: Path, core: int, url: str, rate: float, seconds: float, connections: int) -> tuple[float, float]:
+    body = folder / "body.json"
+    body.write_text(BODY)
+    out = subprocess.run(
+        pinned(core, "hey", "-z", f"{seconds}s", "-c", connections, "-q", max(1, round(rate / connections)),
+               "-m", "POST", "-T", "application/json", "-D", body, "-o", "csv", url + PATH),
+        capture_output=True, text=True, check=True).stdout
+    rows = [line.split(",") for line in out.splitlines()[1:]]
+    if any(row[6] != "200" for row in rows):
+        sys.exit("requests failed at half load")
+    times = sorted(float(row[0]) * 1000 for row in rows)
+    return times[len(times) // 2], times[int(len(times) * 0.99)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", type=Path, default=ROOT / ".build/release/martinet")
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--gateway-core", type=int, default=0)
+    parser.add_argument("--client-core", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        upstream, port = start_upstream(folder, options.client_core)
+        direct = f"http://127.0.0.1:{port}"
+        gateway, url = start_gateway(folder, options.gateway_core, port, options.binary)
+        try:
+            urllib.request.urlopen(urllib.request.Request(
+                url + PATH, BODY.encode(), {"content-type": "application/json"})).read()
+            wrk(folder, options.client_core, url, 2, options.connections)
+            rates, by_core = [], []
+            for _ in range(options.turns):
+                before = processor_seconds(gateway.pid)
+                rate, total = wrk(folder, options.client_core, url, options.seconds, options.connections)
+                rates.append(rate)
+                by_core.append(total / (processor_seconds(gateway.pid) - before))
+            half = statistics.median(rates) / 2
+            added = []
+            for _ in range(options.turns):
+                with_gateway = hey(folder, options.client_core, url, half, options.seconds, options.connections)
+                without = hey(folder, options.client_core, direct, half, options.seconds, options.connections)
+                added.append((with_gateway[0] - without[0], with_gateway[1] - without[1]))
+            memory, sent = [resident(gateway.pid)], 0
+            while sent < options.requests:
+                sent += wrk(folder, options.client_core, url, 2, options.connections)[1]
+                memory.append(resident(gateway.pid))
+            figures = {
+                "requests_per_second": round(statistics.median(rates)),
+                "requests_per_core_second": round(statistics.median(by_core)),
+                "half_load": round(half),
+                "added_p50_ms": round(statistics.median(one[0] for one in added), 3),
+                "added_p99_ms": round(statistics.median(one[1] for one in added), 3),
+                "memory_mib": [round(one, 1) for one in memory],
+                "requests_for_memory": sent,
+            }
+        finally:
+            gateway.send_signal(signal.SIGTERM)
+            upstream.terminate()
+            gateway.wait(30)
+            upstream.wait(10)
+    print(json.dumps(figures, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(figures))
+
+
+main()

@@ -1,0 +1,52 @@
+/// A request's body, parsed once: what routing looks at, and what every surface decodes.
+public struct JSONBody: Sendable {
+    /// The body as it came.
+    public let bytes: [UInt8]
+    private let value: JSONValue
+
+    /// Parses a body.
+    ///
+    /// - Throws: ``APIError`` 400 where it is not a JSON object.
+    public init(_ bytes: [UInt8]) throws(APIError) {
+        do {
+            value = try JSONParser.parse(bytes)
+        } catch {
+            throw APIError(status: 400, "The body is not valid JSON: \(error).", code: "invalid_json")
+        }
+        guard case .object = value else {
+            throw .invalid(nil, "The body must be a JSON object, got \(value.kind).", code: "invalid_type")
+        }
+        self.bytes = bytes
+    }
+
+    /// A reader of its members.
+    func reader() throws(APIError) -> FieldReader { try FieldReader(value, path: "") }
+
+    /// The model that the request names; `nil` where it names none.
+    ///
+    /// - Throws: ``APIError`` 400 where it is not a string.
+    public func model() throws(APIError) -> String? {
+        switch value["model"] {
+        case nil, .null?: return nil
+        case .string(let name)?: return name
+        case .some(let other):
+            throw .invalid("model", "`model` must be a string, got \(other.kind).", code: "invalid_type")
+        }
+    }
+
+    /// Whether the client wants a stream.
+    public var stream: Bool {
+        if case .bool(true)? = value["stream"] { true } else { false }
+    }
+
+    /// The most output tokens that the request names, in whichever of its spellings.
+    public var maxTokens: Int? {
+        for field in ["max_completion_tokens", "max_tokens", "max_output_tokens"] {
+            if let count = value[field]?.integer, count >= 0 { return count }
+        }
+        return nil
+    }
+
+    /// Who the end user is, as the client says.
+    public var user: String? { value["user"]?.string }
+}

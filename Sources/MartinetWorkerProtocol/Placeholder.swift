@@ -1,4 +1,0 @@
-internal import GRPCCore
-internal import GRPCNIOTransportHTTP2Posix
-internal import GRPCProtobuf
-internal import SwiftProtobuf
