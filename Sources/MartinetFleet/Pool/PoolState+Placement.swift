@@ -34,7 +34,7 @@ extension PoolState {
             },
             for: RoutingKey(
                 tokens: request.request.prompt + (request.samples.first?.emitted ?? []),
-                salt: request.request.cacheSalt, session: request.session))
+                salt: request.request.cacheSalt, session: request.request.session))
         return candidates.indices.contains(chosen) ? candidates[chosen] : candidates.first
     }
 

@@ -96,8 +96,7 @@ struct PoolState {
     /// Takes a request.
     ///
     /// - Returns: its number; where it is refused after all, ``refusals`` says so when its submissions are done.
-    mutating func add(_ request: EngineRequest, session: String?, sink: any SequenceSink) throws(EngineError) -> UInt64
-    {
+    mutating func add(_ request: EngineRequest, sink: any SequenceSink) throws(EngineError) -> UInt64 {
         guard accepts else {
             throw EngineError(.unavailable, "The server is shutting down and takes no new requests.")
         }
@@ -113,7 +112,7 @@ struct PoolState {
         request.sampling.seed = request.sampling.seed ?? seeds.integer(seedCount, 0)
         seedCount += 1
         requests[number] = PooledRequest(
-            number: number, request: request, session: session, sink: sink, maxModelLength: limits.maxModelLength,
+            number: number, request: request, sink: sink, maxModelLength: limits.maxModelLength,
             endTokens: options.endTokens)
         openSamples += request.sampleCount
         place(number)

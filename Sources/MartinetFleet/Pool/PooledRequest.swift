@@ -20,7 +20,6 @@ struct PooledRequest {
     let number: UInt64
     /// What was asked for, with its seed.
     let request: EngineRequest
-    let session: String?
     let sink: any SequenceSink
     /// Most tokens that each sample generates.
     let maxTokens: Int
@@ -49,12 +48,11 @@ struct PooledRequest {
     var isDelivering = false
 
     init(
-        number: UInt64, request: EngineRequest, session: String?, sink: any SequenceSink, maxModelLength: Int,
+        number: UInt64, request: EngineRequest, sink: any SequenceSink, maxModelLength: Int,
         endTokens: Set<Int32>
     ) {
         self.number = number
         self.request = request
-        self.session = session
         self.sink = sink
         let room = max(0, maxModelLength - request.prompt.count)
         maxTokens = min(request.sampling.maxTokens ?? room, room)

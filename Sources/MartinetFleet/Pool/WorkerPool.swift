@@ -52,21 +52,15 @@ package final class WorkerPool: SequenceEngine {
 
     // MARK: Requests
 
-    package func submit(_ request: EngineRequest, to sink: any SequenceSink) throws(EngineError) -> SequenceTicket {
-        try submit(request, session: nil, to: sink)
-    }
-
-    /// Takes a request of a session, which some policies route by.
+    /// Takes a request; its events go to `sink`.
     ///
     /// - Throws: ``EngineError`` where the request is invalid, the queue is full, or the pool shuts down.
-    package func submit(
-        _ request: EngineRequest, session: String?, to sink: any SequenceSink
-    ) throws(EngineError) -> SequenceTicket {
+    package func submit(_ request: EngineRequest, to sink: any SequenceSink) throws(EngineError) -> SequenceTicket {
         try request.validate(limits)
         let (added, actions) = state.withLock { state in
             let added: Result<UInt64, EngineError>
             do throws(EngineError) {
-                added = .success(try state.add(request, session: session, sink: sink))
+                added = .success(try state.add(request, sink: sink))
             } catch {
                 added = .failure(error)
             }

@@ -1,9 +1,29 @@
 internal import Foundation
+internal import Synchronization
 
 /// How often the kernel has killed processes of this process's control group for want of memory.
 enum MemoryEvents {
+    /// The kills that are accounted for.
+    private static let known = Mutex<UInt64?>(nil)
+
+    /// Takes the kills so far as accounted for; call it when a process starts.
+    static func begin() {
+        let kills = outOfMemoryKills()
+        known.withLock { $0 = kills }
+    }
+
+    /// Whether there was a kill that nothing accounts for yet; a process that was just killed then does.
+    static func takeKill() -> Bool {
+        guard let kills = outOfMemoryKills() else { return false }
+        return known.withLock { known in
+            guard let before = known, kills > before else { return false }
+            known = before + 1
+            return true
+        }
+    }
+
     /// The count so far; `nil` where the kernel does not say.
-    static func outOfMemoryKills() -> UInt64? {
+    private static func outOfMemoryKills() -> UInt64? {
         for path in paths() {
             if let count = count(in: path) { return count }
         }

@@ -12,7 +12,7 @@ package enum WorkerExit: Sendable, Hashable, CustomStringConvertible {
         let signal = waitStatus & 0x7f
         self =
             signal == 0
-            ? .status((waitStatus >> 8) & 0xff) : .signal(signal, outOfMemory: signal == SIGKILL && outOfMemory)
+            ? .status((waitStatus >> 8) & 0xff) : .signal(signal, outOfMemory: outOfMemory)
     }
 
     /// What it means for the requests that were open.

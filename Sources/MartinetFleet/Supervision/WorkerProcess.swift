@@ -20,7 +20,7 @@ package final class WorkerProcess: Sendable {
     ///
     /// - Throws: ``EngineError`` where the system does not let it.
     package init(_ command: WorkerCommand) throws(EngineError) {
-        let killsBefore = MemoryEvents.outOfMemoryKills()
+        MemoryEvents.begin()
         let (code, id, input, output) = Self.spawning.withLock { _ in Self.spawn(command) }
         guard code == 0 else {
             throw EngineError(
@@ -31,7 +31,7 @@ package final class WorkerProcess: Sendable {
         if case .lines(let take) = command.output {
             Self.startThread("martinet-worker-output") { Self.readLines(output, take) }
         }
-        Self.startThread("martinet-worker-wait") { [self] in reap(killsBefore: killsBefore) }
+        Self.startThread("martinet-worker-wait") { [self] in reap() }
     }
 
     /// Whether a signal has stopped it, as SIGSTOP does; a stopped process is not one that hangs.
@@ -77,10 +77,9 @@ package final class WorkerProcess: Sendable {
         }
     }
 
-    private func reap(killsBefore: UInt64?) {
+    private func reap() {
         var info = siginfo_t()
         while waitid(P_PID, id_t(id), &info, WEXITED | WNOWAIT) == -1, errno == EINTR {}
-        let killsAfter = MemoryEvents.outOfMemoryKills()
         var status: Int32 = 0
         let input = state.withLock { state in
             while waitpid(id, &status, 0) == -1, errno == EINTR {}
@@ -88,7 +87,7 @@ package final class WorkerProcess: Sendable {
             return state.input
         }
         close(input)
-        let isOutOfMemory = (killsAfter ?? 0) > (killsBefore ?? 0) && killsBefore != nil
+        let isOutOfMemory = status & 0x7f == SIGKILL && MemoryEvents.takeKill()
         outcome.set(WorkerExit(waitStatus: status, outOfMemory: isOutOfMemory))
     }
 

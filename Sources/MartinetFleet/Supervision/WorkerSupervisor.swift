@@ -14,6 +14,8 @@ package final class WorkerSupervisor: Sendable {
         var process: WorkerProcess
         var connection: WorkerConnection
         var makeCommand: MakeCommand
+        /// Whether it came into the pool.
+        let isTaken = OneShot<Bool>()
     }
 
     struct Slot: Sendable {
@@ -22,8 +24,6 @@ package final class WorkerSupervisor: Sendable {
         /// What is to take over, and what tells the slot's task.
         var successor: Running?
         var wake = OneShot<Void>()
-        /// What tells who replaces that it is done.
-        var takenOver = OneShot<Void>()
     }
 
     private struct State {
@@ -113,19 +113,17 @@ package final class WorkerSupervisor: Sendable {
         } catch {
             throw EngineError(.unavailable, "The worker \(id) was not replaced: its successor \(error).")
         }
-        let slotNow = state.withLock { state -> Slot? in
-            guard state.stopDeadline == nil, state.slots[id]?.status.state != .failed,
-                state.slots[id]?.successor == nil
+        let wake = state.withLock { state -> OneShot<Void>? in
+            guard state.stopDeadline == nil, let slot = state.slots[id], slot.successor == nil,
+                ![.failed, .stopped].contains(slot.status.state)
             else { return nil }
             state.slots[id]?.successor = successor
-            return state.slots[id]
+            return state.slots[id]?.wake
         }
-        guard let slotNow else {
-            retire(successor)
-            throw EngineError(.unavailable, "The worker \(id) ended or was replaced meanwhile.")
+        if let wake { wake.set(()) } else { retire(successor) }
+        guard await successor.isTaken.wait() == true else {
+            throw EngineError(.unavailable, "The worker \(id) was given up, shut down or replaced meanwhile.")
         }
-        slotNow.wake.set(())
-        _ = await slotNow.takenOver.wait()
     }
 
     /// Replaces all workers, one after the other.
@@ -138,7 +136,6 @@ package final class WorkerSupervisor: Sendable {
     // MARK: One worker
 
     private func run(_ id: String) async {
-        defer { state.withLock { $0.slots[id]?.takenOver }?.set(()) }
         var policy = RestartPolicy(options.restart)
         var delay = Duration.zero
         while !Task.isCancelled {
@@ -167,8 +164,11 @@ package final class WorkerSupervisor: Sendable {
             case nil: delay = .zero
             }
         }
+        change(id, "stopped") { status in
+            status.state = .stopped
+            status.processID = nil
+        }
         if let successor = takeSuccessor(id) { retire(successor) }
-        change(id, "stopped") { $0.state = .stopped }
     }
 
     /// Why a process did not become a worker.
@@ -208,8 +208,11 @@ package final class WorkerSupervisor: Sendable {
                 return .failure(
                     StartFailure(event: .startTimedOut, description: "was not ready within \(self.options.startLimit)"))
             }
-            defer { group.cancelAll() }
-            return await group.next()
+            let first = await group.next()
+            group.cancelAll()
+            // It may have answered and ended at the same time.
+            for await case .success(let late) in group { await late.close() }
+            return first
         }
         switch started {
         case .success(let connection)?:
@@ -242,12 +245,8 @@ package final class WorkerSupervisor: Sendable {
                 status.state = .ready
                 status.processID = running.process.id
             }
-            let takenOver = state.withLock { state in
-                state.slots[id]?.makeCommand = running.makeCommand
-                defer { state.slots[id]?.takenOver = OneShot() }
-                return state.slots[id]?.takenOver
-            }
-            takenOver?.set(())
+            state.withLock { $0.slots[id]?.makeCommand = running.makeCommand }
+            running.isTaken.set(true)
             if let former { retire(former) }
             former = nil
             switch await outcome(id, running) {
@@ -260,7 +259,9 @@ package final class WorkerSupervisor: Sendable {
                 return .exited(exit)
             case .stalled(.wedged(let reason)):
                 let isStopped = running.process.isStopped
-                lose(id, running, isStopped ? .stopped : .wedged, isStopped ? "stopped by a signal" : "wedged: \(reason)")
+                lose(
+                    id, running, isStopped ? .stopped : .wedged, isStopped ? "stopped by a signal" : "wedged: \(reason)"
+                )
                 return .wedged
             case .stalled(.disconnected):
                 lose(id, running, .disconnected, "its connection broke")
@@ -313,6 +314,7 @@ package final class WorkerSupervisor: Sendable {
 
     /// Ends a process that another has taken the place of.
     private func retire(_ running: Running) {
+        running.isTaken.set(false)
         let grace = options.terminationGrace
         let task = Task {
             await running.process.end(within: grace)

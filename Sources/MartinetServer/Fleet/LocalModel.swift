@@ -76,11 +76,20 @@ final class LocalModel: FleetModel {
     }
 
     private static func connect(_ path: String) async throws -> WorkerConnection {
+        // A gRPC connection that finds nobody waits long before it tries again.
         while !FileManager.default.fileExists(atPath: path) { try await Task.sleep(for: .milliseconds(2)) }
-        let client = try await WorkerClient.connect(to: .unix(path: path))
+        let client = try await Self.client(path)
         return WorkerConnection(
             engine: LentEngine(engine: client), liveness: { client.liveness },
             close: { await client.shutdown(deadline: .zero) })
+    }
+
+    /// Tries until the worker answers or the task is cancelled: its end is seen elsewhere.
+    private static func client(_ path: String) async throws -> WorkerClient {
+        while true {
+            if let client = try? await WorkerClient.connect(to: .unix(path: path)) { return client }
+            try await Task.sleep(for: .milliseconds(50))
+        }
     }
 
     var workers: [ModelWorkers.Worker] {

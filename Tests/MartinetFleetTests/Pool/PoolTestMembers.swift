@@ -136,7 +136,8 @@ final class MortalMember: SequenceEngine {
         if dies { die() }
     }
 
-    private func die() {
+    /// Ends its life, as a process that is killed.
+    func die() {
         let open: [any SequenceSink]? = state.withLock { state in
             guard !state.isDead else { return nil }
             state.isDead = true

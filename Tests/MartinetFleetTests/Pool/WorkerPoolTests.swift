@@ -317,6 +317,18 @@ import Testing
         #expect(pool.snapshot().open == 1)
     }
 
+    @Test func aSessionStaysWithItsMember() throws {
+        let (pool, members) = makePool(4, policy: ConsistentHash())
+        for index in 0..<40 {
+            var request = request()
+            request.session = "session-\(index % 8)"
+            _ = try pool.submit(request, to: Mailbox())
+        }
+        let sessions = members.map { member in Set(member.submissions.compactMap(\.request.session)) }
+        #expect(sessions.map(\.count).reduce(0, +) == 8)
+        #expect(sessions.filter { !$0.isEmpty }.count > 1)
+    }
+
     @Test func theQueueHasABound() throws {
         var limits = testLimits
         limits.maxWaiting = 2
