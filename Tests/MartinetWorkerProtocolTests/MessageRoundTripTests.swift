@@ -1,5 +1,6 @@
 import MartinetEngine
 import MartinetWorkerProtocol
+import SwiftProtobuf
 import Testing
 
 /// Messages carry every field as it was.
@@ -124,7 +125,9 @@ import Testing
         var random = Generator(state: 6)
         func logprobs() -> TokenLogprobs {
             func entry() -> TokenLogprobs.Entry {
-                .init(token: Int32.random(in: 0..<99, using: &random), logprob: .random(in: -9...0, using: &random), rank: 7)
+                .init(
+                    token: Int32.random(in: 0..<99, using: &random), logprob: .random(in: -9...0, using: &random),
+                    rank: 7)
             }
             return TokenLogprobs(chosen: entry(), top: (0..<Int.random(in: 0...3, using: &random)).map { _ in entry() })
         }

@@ -70,7 +70,8 @@ import Testing
         let worker = try WorkerHarness()
         let clients = [try await worker.connect(), try await worker.connect()]
         func wanted(_ index: Int) -> EngineRequest {
-            request("r\(index)", prompt: [1, Int32(index % 300), Int32(index * 7 % 300), 5], maxTokens: 5 + index % 30) {
+            request("r\(index)", prompt: [1, Int32(index % 300), Int32(index * 7 % 300), 5], maxTokens: 5 + index % 30)
+            {
                 $0.sampling.temperature = 1
                 $0.sampling.seed = UInt64(index)
             }

@@ -107,7 +107,8 @@ package final class WorkerClient: SequenceEngine {
         options.timeout = .seconds(60)
         options.maxResponseMessageBytes = WorkerProtocol.maxWorkerMessageBytes
         do {
-            return try await WireWorker.Client(wrapping: grpc).describe(.with { $0.textFiles = true }, options: options) {
+            return try await WireWorker.Client(wrapping: grpc).describe(.with { $0.textFiles = true }, options: options)
+            {
                 response in
                 var files: [TextModelFiles.File] = []
                 var size = 0

@@ -184,7 +184,8 @@ final class WorkerLink: Sendable {
         }
         guard case .success(let description) = hello else {
             guard case .hello(let wire) = message.message else {
-                throw WorkerProtocolError(.protocolViolation, "\(address) is no worker: it does not say what it serves.")
+                throw WorkerProtocolError(
+                    .protocolViolation, "\(address) is no worker: it does not say what it serves.")
             }
             return settleHello(.success(try WorkerDescription(wire)))
         }

@@ -49,7 +49,8 @@ struct ListeningSocket: ~Copyable {
         var existing = stat()
         if lstat(path, &existing) == 0 {
             guard existing.st_mode & S_IFMT == S_IFSOCK else {
-                throw WorkerProtocolError(.addressInUse, "\(path) is there already and is no socket; choose another path.")
+                throw WorkerProtocolError(
+                    .addressInUse, "\(path) is there already and is no socket; choose another path.")
             }
             guard !answers(path) else {
                 throw WorkerProtocolError(

@@ -205,6 +205,10 @@ package final class WorkerServer: Sendable {
     ) async throws {
         for try await message in messages {
             switch message.message {
+            case .submit(let submission) where state.withLock(\.drains):
+                connection.refuse(
+                    submission.request,
+                    EngineError(.unavailable, "The worker is shutting down and takes no new requests."))
             case .submit(let submission): try connection.submit(submission)
             case .cancel(let cancellation): connection.cancel(cancellation)
             case .drain: drain()

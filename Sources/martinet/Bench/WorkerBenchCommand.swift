@@ -149,7 +149,9 @@ private struct WorkerProcess {
     private let socket: String
 
     init(model: String, threads: Int?) throws {
-        socket = FileManager.default.temporaryDirectory.path + "/martinet-bench-\(ProcessInfo.processInfo.processIdentifier).sock"
+        socket =
+            FileManager.default.temporaryDirectory.path
+            + "/martinet-bench-\(ProcessInfo.processInfo.processIdentifier).sock"
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         process.arguments =
             ["worker", model, "--socket", socket, "--exit-with-stdin", "--log-level", "warning"]

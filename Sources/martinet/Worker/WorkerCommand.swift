@@ -95,7 +95,9 @@ struct WorkerFlags: ParsableArguments {
     @Option(help: "text or json (text at a terminal, else json).")
     var logFormat: String?
 
-    @Flag(help: ArgumentHelp("End when standard input ends: with the process that holds its other side.", visibility: .hidden))
+    @Flag(
+        help: ArgumentHelp(
+            "End when standard input ends: with the process that holds its other side.", visibility: .hidden))
     var exitWithStdin = false
 
     func address(_ settings: Settings) throws -> WorkerAddress {
@@ -123,7 +125,8 @@ struct WorkerFlags: ParsableArguments {
             return nil
         case (let certificate?, let key?):
             guard case .tcp = address else {
-                throw ValidationError("--tls-certificate is for --listen: a Unix socket is guarded by its file's rights.")
+                throw ValidationError(
+                    "--tls-certificate is for --listen: a Unix socket is guarded by its file's rights.")
             }
             for path in [certificate, key, authorities].compactMap({ $0 })
             where !FileManager.default.isReadableFile(atPath: path) {
