@@ -108,7 +108,13 @@ package final class WorkerServer: Sendable {
         do {
             try await withTaskExecutorPreference(LoopExecutor.server) {
                 try await withThrowingTaskGroup(of: Void.self) { group in
-                    group.addTask { try await server.serve() }
+                    group.addTask {
+                        do {
+                            try await server.serve()
+                        } catch  where self.state.withLock(\.drains) {
+                            // It was told to end before it had begun, or had to be cut short.
+                        }
+                    }
                     group.addTask {
                         await self.drainRequest()
                         await self.engine.shutdown(deadline: self.drainTimeout)
