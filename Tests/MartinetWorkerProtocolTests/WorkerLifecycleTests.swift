@@ -57,7 +57,7 @@ import Testing
     }
 
     @Test func aFrontendThatGoesLeavesNothing() async throws {
-        let worker = try WorkerHarness(steps: 30)
+        let worker = try WorkerHarness(steps: 0)
         let losses = Mutex(0)
         let client = try await worker.connect { _ in losses.withLock { $0 += 1 } }
         let other = try await worker.connect()
@@ -65,7 +65,10 @@ import Testing
         for sink in sinks { _ = try client.submit(endless(), to: sink) }
         let survivor = Recorder()
         let ticket = try other.submit(request(), to: survivor)
-        try await eventually("tokens") { sinks.allSatisfy { !$0.now.tokens.isEmpty } }
+        try await eventually("tokens") {
+            worker.gate.allow(1)
+            return sinks.allSatisfy { !$0.now.tokens.isEmpty }
+        }
         client.stop()
         try await eventually("one frontend") { worker.server.frontendCount == 1 }
         worker.gate.allow(100)
