@@ -142,7 +142,8 @@ if !coreOnly {
                 "MartinetWorkerProtocol", "MartinetModels", "MartinetTestKit",
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
-            ]),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ], fixtures: true),
         tests(
             "MartinetUpstreamsTests",
             [

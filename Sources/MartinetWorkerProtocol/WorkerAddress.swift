@@ -34,7 +34,7 @@ package enum WorkerAddress: Sendable, Hashable, CustomStringConvertible {
         let isBracketed = host.hasPrefix("[") && host.hasSuffix("]") && host.count > 2
         if isBracketed { host = host.dropFirst().dropLast() }
         guard let port, (0...65535).contains(port), !host.isEmpty, !host.utf8.contains(0),
-            isBracketed || !host.contains(":")
+            !host.contains(where: { "[]".contains($0) }), isBracketed || !host.contains(":")
         else {
             throw WorkerProtocolError(
                 .invalidAddress,

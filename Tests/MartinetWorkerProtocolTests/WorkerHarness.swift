@@ -10,17 +10,26 @@ struct WorkerHarness {
     let server: WorkerServer
     let engine: Engine
     let running: Task<Void, any Error>
+    let gate: Gate
 
+    /// - Parameter steps: how many steps the engine makes before it waits for the gate to open.
     init(
-        options: EngineOptions = .forTests, address: WorkerAddress? = nil, tls: WorkerServerTLS? = nil,
-        limits: WorkerServer.Limits = .init(), drainTimeout: Duration = .seconds(60)
+        steps: Int = 1 << 60, options: EngineOptions = .forTests, address: WorkerAddress? = nil,
+        tls: WorkerServerTLS? = nil, limits: WorkerServer.Limits = .init(), drainTimeout: Duration = .seconds(60)
     ) throws {
         let model = try TestModels.tinyModel()
         let plan = try MemoryPlan(model: model, options: options)
-        let steps = StepSignal()
-        engine = try Engine(model: model, plan: plan, options: options, stepEnded: steps.stepEnded)
+        let signal = StepSignal()
+        let gate = Gate(steps: steps)
+        self.gate = gate
+        engine = try Engine(
+            maxSequences: options.maxNumSeqs, maxWaiting: options.maxWaiting, endTokens: model.endTokens, seed: 0,
+            stepEnded: signal.stepEnded
+        ) {
+            GatedRunner(try model.makeRunner(limits: plan.limits, options: RunnerOptions(threads: 1)), gate: gate)
+        }
         server = try WorkerServer(
-            engine: engine, steps: steps,
+            engine: engine, steps: signal,
             description: WorkerDescription(
                 model: model, name: "tiny", plan: plan, options: options, limits: engine.limits, version: "1.2.3"),
             textFiles: .load(path: TestModels.tiny("llama.gguf")),
@@ -36,6 +45,7 @@ struct WorkerHarness {
 
     /// Ends the worker and waits for it.
     func end() async throws {
+        gate.open()
         server.drain()
         try await running.value
     }
@@ -121,7 +131,7 @@ func request(
     return request
 }
 
-/// A request that runs until the context is full: long enough to be caught in the middle.
+/// A request that runs until the context is full, which a closed gate puts off.
 func endless(_ id: String = "endless") -> EngineRequest {
     request(id) { $0.sampling.maxTokens = nil }
 }

@@ -62,7 +62,7 @@ import Testing
         #expect(record.prompt != nil)
         #expect(record.endings.sorted() == expected.endings.sorted())
         #expect(record.eventsAfterEnd == 0)
-        withExtendedLifetime(ticket) {}
+        withExtendedLifetime((client, ticket)) {}
         try await worker.end()
     }
 
@@ -89,6 +89,8 @@ import Testing
             #expect(record.eventsAfterEnd == 0)
         }
         try await eventually("the end of all requests") { worker.server.openCount == 0 }
+        // A client that goes aborts its requests.
+        withExtendedLifetime(clients) {}
         try await worker.end()
     }
 }

@@ -1,7 +1,10 @@
-internal import MartinetEngine
+package import MartinetEngine
 
 extension WireSubmit {
-    init(_ request: EngineRequest, number: UInt64) {
+    /// Writes a request.
+    ///
+    /// - Parameter number: names it on its connection.
+    package init(_ request: EngineRequest, number: UInt64) {
         self.request = number
         id = request.id
         prompt = request.prompt
@@ -18,7 +21,7 @@ extension EngineRequest {
     /// Reads a request; ``validate(_:)`` is still to say whether it makes sense.
     ///
     /// - Throws: ``EngineError`` where fields are missing or contradict each other.
-    init(_ wire: WireSubmit) throws(EngineError) {
+    package init(_ wire: WireSubmit) throws(EngineError) {
         guard wire.hasSampling else {
             throw EngineError(.invalidParameter, "The request has no sampling parameters.", parameter: "sampling")
         }

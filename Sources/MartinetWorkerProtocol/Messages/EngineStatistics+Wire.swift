@@ -1,7 +1,8 @@
-internal import MartinetEngine
+package import MartinetEngine
 
 extension WireStatistics {
-    init(_ statistics: EngineStatistics) {
+    /// Writes figures.
+    package init(_ statistics: EngineStatistics) {
         running = Int64(statistics.running)
         waiting = Int64(statistics.waiting)
         totalBlocks = Int64(statistics.totalBlocks)
@@ -27,7 +28,7 @@ extension WireStatistics {
 
 extension EngineStatistics {
     /// Reads figures; those that cannot be are brought to where adding them up is safe.
-    init(_ wire: WireStatistics) {
+    package init(_ wire: WireStatistics) {
         func gauge(_ value: Int64) -> Int { Int(min(max(value, 0), 1 << 40)) }
         func counter(_ value: UInt64) -> UInt64 { min(value, 1 << 56) }
         self.init()

@@ -1,11 +1,11 @@
-internal import MartinetEngine
+package import MartinetEngine
 
 extension WireStep {
     /// Adds events of a request.
     ///
     /// - Returns: about how many numbers they brought.
     @discardableResult
-    mutating func append(_ events: [SequenceEvent], of request: UInt64) -> Int {
+    package mutating func append(_ events: [SequenceEvent], of request: UInt64) -> Int {
         var size = 0
         for event in events {
             requests.append(request)
@@ -39,7 +39,7 @@ extension WireStep {
     }
 
     /// Adds a request's end by an error.
-    mutating func append(_ error: EngineError, of request: UInt64) {
+    package mutating func append(_ error: EngineError, of request: UInt64) {
         requests.append(request)
         samples.append(0)
         kinds.append(.failed)
@@ -58,10 +58,12 @@ extension WireLogprobs {
 }
 
 /// Reads the columns of a step's message, event by event.
-struct StepEvents {
+package struct StepEvents {
     /// What a worker says of a request.
-    enum Item {
+    package enum Item {
+        /// An event of a sample.
         case event(SequenceEvent)
+        /// The request ended by an error.
         case failed(EngineError)
     }
 
@@ -73,8 +75,11 @@ struct StepEvents {
     private var nextPrompt = 0
     private var nextFailure = 0
 
+    /// Begins with the first event.
+    ///
+    /// - Parameter vocabularySize: token ids are below it.
     /// - Throws: ``WorkerProtocolError`` where the columns differ in length.
-    init(_ step: WireStep, vocabularySize: Int) throws(WorkerProtocolError) {
+    package init(_ step: WireStep, vocabularySize: Int) throws(WorkerProtocolError) {
         guard step.requests.count == step.kinds.count, step.samples.count == step.kinds.count else {
             throw Self.violation("a step's columns differ in length")
         }
@@ -85,7 +90,7 @@ struct StepEvents {
     /// The next event and the number of its request; `nil` at the end.
     ///
     /// - Throws: ``WorkerProtocolError`` where the message contradicts itself or the vocabulary.
-    mutating func next() throws(WorkerProtocolError) -> (request: UInt64, item: Item)? {
+    package mutating func next() throws(WorkerProtocolError) -> (request: UInt64, item: Item)? {
         guard index < step.kinds.count else { return nil }
         defer { index += 1 }
         let event: TokenEvent

@@ -52,14 +52,19 @@ final class FrontendConnection: Sendable {
         do throws(EngineError) {
             try start(EngineRequest(wire), number: number)
         } catch {
-            var refused = WireRefused()
-            refused.request = number
-            refused.failure = WireFailure(error)
-            wake {
-                $0.open[number] = nil
-                $0.refusals.append(refused)
-                $0.size += 8
-            }
+            refuse(number, error)
+        }
+    }
+
+    /// Tells the frontend that a request is not taken.
+    func refuse(_ number: UInt64, _ error: EngineError) {
+        var refused = WireRefused()
+        refused.request = number
+        refused.failure = WireFailure(error)
+        wake {
+            $0.open[number] = nil
+            $0.refusals.append(refused)
+            $0.size += 8
         }
     }
 

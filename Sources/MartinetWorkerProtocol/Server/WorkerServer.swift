@@ -108,7 +108,13 @@ package final class WorkerServer: Sendable {
         do {
             try await withTaskExecutorPreference(LoopExecutor.server) {
                 try await withThrowingTaskGroup(of: Void.self) { group in
-                    group.addTask { try await server.serve() }
+                    group.addTask {
+                        do {
+                            try await server.serve()
+                        } catch  where self.state.withLock(\.drains) {
+                            // It was told to end before it had begun, or had to be cut short.
+                        }
+                    }
                     group.addTask {
                         await self.drainRequest()
                         await self.engine.shutdown(deadline: self.drainTimeout)
@@ -205,6 +211,10 @@ package final class WorkerServer: Sendable {
     ) async throws {
         for try await message in messages {
             switch message.message {
+            case .submit(let submission) where state.withLock(\.drains):
+                connection.refuse(
+                    submission.request,
+                    EngineError(.unavailable, "The worker is shutting down and takes no new requests."))
             case .submit(let submission): try connection.submit(submission)
             case .cancel(let cancellation): connection.cancel(cancellation)
             case .drain: drain()

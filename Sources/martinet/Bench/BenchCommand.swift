@@ -8,7 +8,9 @@ struct BenchCommand: AsyncParsableCommand {
         commandName: "bench",
         abstract: "Measure the engine on this machine, or any OpenAI-compatible server.",
         discussion: "`martinet bench MODEL` is `martinet bench engine MODEL`. On a shared machine compare by ratio.",
-        subcommands: [EngineBenchCommand.self, ServeBenchCommand.self, KernelBenchCommand.self],
+        subcommands: [
+            EngineBenchCommand.self, ServeBenchCommand.self, KernelBenchCommand.self, WorkerBenchCommand.self,
+        ],
         defaultSubcommand: EngineBenchCommand.self)
 }
 
