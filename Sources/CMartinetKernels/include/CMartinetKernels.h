@@ -166,6 +166,8 @@ const char *mk_isa_name(int32_t isa);
 // Rows of any type, exact: the scalar reference of every format. n is a multiple of the type's block.
 // Returns false for a type that is not known.
 bool mk_dequantize_row(int32_t type, const void *row, float *out, size_t n);
+// The same row out of a panel that a table with `panel_rows` rows to a panel made: the same bits.
+bool mk_dequantize_panel_row(int32_t type, const void *panel, size_t panel_rows, size_t row, float *out, size_t n);
 
 // A row in a type's form, with the least squared error that a short search finds; n is a multiple of the type's block.
 // Types: F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K. Returns false for others, and for a value that is
@@ -183,6 +185,10 @@ static inline void mk_pause(void) {
 
 float mk_f16_to_f32(uint16_t h);
 uint16_t mk_f32_to_f16(float f);
+
+// Gives back what the process needed to start only: free heap pages, and the pages of programs and libraries, of which
+// those that are still in use come back from the page cache one by one.
+void mk_release_startup_memory(void);
 
 #ifdef __cplusplus
 }
