@@ -76,6 +76,9 @@ static inline size_t mk_panel_elements(const mk_format *format, size_t rows, siz
     return mk_round_up(columns / format->block * mk_panel_scale_bytes(format, rows), 64);
 }
 
+// Row `row` of a panel of `rows` rows, as panels.h makes them, as floats.
+void mk_panel_row(int32_t type, const void *panel, size_t rows, size_t row, float *out, size_t columns);
+
 size_t mk_activation_bytes(int32_t weight_type, size_t n);
 
 // Tables by instruction set; those of other architectures are not built.

@@ -20,32 +20,31 @@ static void quants_of_lane(int bits, const uint8_t *lane, size_t vector, uint8_t
 
 static float half_at(const uint8_t *p) { return mk_f16_to_f32((uint16_t)(p[0] | p[1] << 8)); }
 
-bool mk_dequantize_panel_row(int32_t type, const void *panel, size_t panel_rows, size_t row, float *out, size_t n) {
+void mk_panel_row(int32_t type, const void *panel, size_t rows, size_t row, float *out, size_t columns) {
     const mk_format *format = mk_format_of(type);
-    if (!format) return false;
+    if (!format) return;
     if (!format->group) {
         const uint8_t *column = (const uint8_t *)panel + row * format->block_bytes;
-        for (size_t c = 0; c < n; c++, column += panel_rows * format->block_bytes)
+        for (size_t c = 0; c < columns; c++, column += rows * format->block_bytes)
             mk_dequantize_part(type, column, 0, 1, out + c);
-        return true;
+        return;
     }
-    size_t groups = format->block / format->group, vector = 4 * panel_rows;
-    const uint8_t *scales = panel, *lane = scales + mk_panel_elements(format, panel_rows, n) + 4 * row;
-    for (size_t i = 0; i < n; i += format->block, scales += mk_panel_scale_bytes(format, panel_rows)) {
+    size_t groups = format->block / format->group, vector = 4 * rows;
+    const uint8_t *scales = panel, *lane = scales + mk_panel_elements(format, rows, columns) + 4 * row;
+    for (size_t i = 0; i < columns; i += format->block, scales += mk_panel_scale_bytes(format, rows)) {
         uint8_t q[256];
         for (size_t e = 0; e < format->block; e += 32, lane += format->bits * vector)
             quants_of_lane(format->bits, lane, vector, q + e);
         for (size_t e = 0; format->code && e < format->block; e++) q[e] = mk_code_book[q[e]];
         float d[16], m[16] = {0};
         float scale = half_at(scales + 2 * row);
-        float minimum = format->offset ? half_at(scales + 2 * panel_rows + 2 * row) : 0;
-        const int8_t *factors = (const int8_t *)scales + (format->offset ? 4 : 2) * panel_rows + row;
+        float minimum = format->offset ? half_at(scales + 2 * rows + 2 * row) : 0;
+        const int8_t *factors = (const int8_t *)scales + (format->offset ? 4 : 2) * rows + row;
         for (size_t g = 0; g < groups; g++) {
-            d[g] = format->block == 32 ? scale : scale * (float)factors[g * panel_rows];
+            d[g] = format->block == 32 ? scale : scale * (float)factors[g * rows];
             if (format->offset)
-                m[g] = format->block == 32 ? minimum : -(minimum * (float)factors[(groups + g) * panel_rows]);
+                m[g] = format->block == 32 ? minimum : -(minimum * (float)factors[(groups + g) * rows]);
         }
         mk_dequantize_groups(format, q, d, m, out + i, format->block);
     }
-    return true;
 }

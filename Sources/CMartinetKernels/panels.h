@@ -222,3 +222,7 @@ static void make_panel(int32_t type, const void *weights, size_t row_bytes, size
         }
     }
 }
+
+static void panel_row(int32_t type, const void *panel, size_t row, float *out, size_t columns) {
+    mk_panel_row(type, panel, W, row, out, columns);
+}

@@ -110,6 +110,8 @@ typedef struct {
     size_t (*panel_bytes)(int32_t weight_type, size_t columns);
     void (*make_panel)(int32_t weight_type, const void *weights, size_t row_bytes, size_t rows, size_t columns,
                        void *panel);
+    // Row `row` of a panel as floats: the bits that mk_dequantize_row gives.
+    void (*panel_row)(int32_t weight_type, const void *panel, size_t row, float *out, size_t columns);
 
     // out[t * out_stride + r] = (accumulate ? out : 0) + (bias ? bias[r] : 0) + weights[r] · activations[t]
     // for r in row_begin..<row_end, t in 0..<tokens. `weights` points at row 0: of panels `stride` bytes apart, or,
@@ -166,8 +168,6 @@ const char *mk_isa_name(int32_t isa);
 // Rows of any type, exact: the scalar reference of every format. n is a multiple of the type's block.
 // Returns false for a type that is not known.
 bool mk_dequantize_row(int32_t type, const void *row, float *out, size_t n);
-// The same row out of a panel that a table with `panel_rows` rows to a panel made: the same bits.
-bool mk_dequantize_panel_row(int32_t type, const void *panel, size_t panel_rows, size_t row, float *out, size_t n);
 
 // A row in a type's form, with the least squared error that a short search finds; n is a multiple of the type's block.
 // Types: F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K. Returns false for others, and for a value that is

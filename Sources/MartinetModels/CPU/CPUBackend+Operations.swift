@@ -9,12 +9,11 @@ extension CPUBackend {
         forRows(of: output) { index in
             let row = output.row(index)
             let token = self.token(index)
-            // The type is known and the token checked, so neither can fail.
             if table.isPanels {
-                let height = self.kernels.panel_rows
-                _ = mk_dequantize_panel_row(
-                    table.type, table.base + token / height * table.stride, height, token % height, row, output.width)
+                let (panel, index) = token.quotientAndRemainder(dividingBy: self.kernels.panel_rows)
+                self.kernels.panel_row?(table.type, table.base + panel * table.stride, index, row, output.width)
             } else {
+                // The type is known and the token checked, so this cannot fail.
                 _ = mk_dequantize_row(table.type, table.base + token * table.stride, row, output.width)
             }
             if scale != 1 {
