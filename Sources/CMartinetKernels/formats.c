@@ -224,8 +224,8 @@ void mk_unpack(int32_t type, const void *row, size_t first, size_t count, uint8_
     }
 }
 
-static void dequantize_groups(const mk_format *format, const uint8_t *q, const float *d, const float *m, float *out,
-                              size_t count) {
+void mk_dequantize_groups(const mk_format *format, const uint8_t *q, const float *d, const float *m, float *out,
+                          size_t count) {
     int zero = format->zero;
     for (size_t g = 0; g < count / format->group; g++) {
         for (int j = 0; j < format->group; j++) {
@@ -257,7 +257,7 @@ void mk_dequantize_part(int32_t type, const void *row, size_t first, size_t coun
         float d[16], m[16];
         for (size_t i = 0; i < count; i += format->block) {
             mk_unpack(type, row, (first + i) / 32, format->block / 32, q, d, m);
-            dequantize_groups(format, q, d, m, out + i, format->block);
+            mk_dequantize_groups(format, q, d, m, out + i, format->block);
         }
     }
 }

@@ -40,6 +40,10 @@ const mk_format *mk_format_of(int32_t type);
 // group in `d` and `m` (`m` is left alone for formats without). first and count are multiples of block / 32.
 void mk_unpack(int32_t type, const void *row, size_t first, size_t count, uint8_t *q, float *d, float *m);
 
+// `count` elements, whole groups, from the quantised ones and their groups' scales and offsets.
+void mk_dequantize_groups(const mk_format *format, const uint8_t *q, const float *d, const float *m, float *out,
+                          size_t count);
+
 // Elements [first, first + count) of a row as floats; both are multiples of the type's block, or of 32.
 void mk_dequantize_part(int32_t type, const void *row, size_t first, size_t count, float *out);
 
@@ -61,6 +65,19 @@ static inline mk_packed mk_packed_at(const void *packed, size_t packed_bytes, si
 }
 
 static inline size_t mk_round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+// In a panel of some rows: bytes of the scales of a block of columns, and where the elements begin.
+static inline size_t mk_panel_scale_bytes(const mk_format *format, size_t rows) {
+    size_t halves = format->offset ? 4 * rows : 2 * rows;
+    return format->block == 32 ? halves : halves + (size_t)(256 / format->group) * (format->offset ? 2 * rows : rows);
+}
+
+static inline size_t mk_panel_elements(const mk_format *format, size_t rows, size_t columns) {
+    return mk_round_up(columns / format->block * mk_panel_scale_bytes(format, rows), 64);
+}
+
+// Row `row` of a panel of `rows` rows, as panels.h makes them, as floats.
+void mk_panel_row(int32_t type, const void *panel, size_t rows, size_t row, float *out, size_t columns);
 
 size_t mk_activation_bytes(int32_t weight_type, size_t n);
 

@@ -248,7 +248,7 @@ static void matmul(int32_t type, const void *weights, size_t stride, size_t row_
         return;
     }
     multiply_function *multiply_panels = multiply_for(type);
-    size_t offset = elements_offset(format, columns), end = (row_end + W - 1) / W;
+    size_t offset = mk_panel_elements(format, W, columns), end = (row_end + W - 1) / W;
     for (size_t p = row_begin / W; p < end;) {
         size_t most = tokens == 1 ? MORE_PANELS : PANELS;
         size_t panels = end - p >= most ? most : end - p >= PANELS ? PANELS : 1;

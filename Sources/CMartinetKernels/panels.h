@@ -13,16 +13,6 @@ enum { PANEL_VECTOR = 4 * W };
 
 INLINE size_t elements_bytes(int bits) { return (size_t)bits * PANEL_VECTOR; }
 
-INLINE size_t scales_bytes(const mk_format *format) {
-    size_t halves = format->offset ? 4 * W : 2 * W;
-    return format->block == 32 ? halves : halves + (size_t)(256 / format->group) * (format->offset ? 2 * W : W);
-}
-
-// Where the elements begin.
-INLINE size_t elements_offset(const mk_format *format, size_t columns) {
-    return mk_round_up(columns / format->block * scales_bytes(format), 64);
-}
-
 // The elements of a block of W rows, four columns of each in a vector. 16 bytes are loaded from each row and
 // transposed in units of 4, so that a lane holds what belongs to its row; nibbles and high bits are then taken apart in
 // all rows at once.
@@ -195,7 +185,7 @@ static size_t panel_bytes(int32_t type, size_t columns) {
     const mk_format *format = mk_format_of(type);
     if (!format) return 0;
     if (!format->group) return plain_panel_bytes(type, columns);
-    return mk_round_up(elements_offset(format, columns) + columns / 32 * elements_bytes(format->bits), 64);
+    return mk_round_up(mk_panel_elements(format, W, columns) + columns / 32 * elements_bytes(format->bits), 64);
 }
 
 static void make_panel(int32_t type, const void *weights, size_t row_bytes, size_t rows, size_t columns, void *panel) {
@@ -205,9 +195,9 @@ static void make_panel(int32_t type, const void *weights, size_t row_bytes, size
         make_plain_panel(type, weights, row_bytes, rows, columns, panel);
         return;
     }
-    uint8_t *scales = panel, *elements = scales + elements_offset(format, columns);
+    uint8_t *scales = panel, *elements = scales + mk_panel_elements(format, W, columns);
     size_t groups = 256 / format->group;
-    for (size_t b = 0; b < columns / format->block; b++, scales += scales_bytes(format)) {
+    for (size_t b = 0; b < columns / format->block; b++, scales += mk_panel_scale_bytes(format, W)) {
         const uint8_t *block = (const uint8_t *)weights + b * format->block_bytes;
         for (size_t r = 0; r < W; r++) {
             mk_scales s = mk_scales_of(type, block + (r < rows ? r : rows - 1) * row_bytes);
@@ -231,4 +221,8 @@ static void make_panel(int32_t type, const void *weights, size_t row_bytes, size
             memcpy(elements, stored, elements_bytes(format->bits));
         }
     }
+}
+
+static void panel_row(int32_t type, const void *panel, size_t row, float *out, size_t columns) {
+    mk_panel_row(type, panel, W, row, out, columns);
 }

@@ -131,6 +131,11 @@ static void make_panel(int32_t type, const void *weights, size_t row_bytes, size
     if (rows) memcpy(panel, weights, panel_bytes(type, columns));
 }
 
+static void panel_row(int32_t type, const void *panel, size_t row, float *out, size_t columns) {
+    (void)row;
+    mk_dequantize_row(type, panel, out, columns);
+}
+
 static void rms_norm(const float *x, const float *weight, float epsilon, float *out, size_t n) {
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += (double)x[i] * x[i];
@@ -215,6 +220,7 @@ const mk_kernels mk_table_scalar = {
     .panel_rows = 1,
     .panel_bytes = panel_bytes,
     .make_panel = make_panel,
+    .panel_row = panel_row,
     .matmul = matmul,
     .matmul_exact = matmul_exact,
     .rms_norm = rms_norm,

@@ -6,6 +6,7 @@ const mk_kernels TABLE = {
     .panel_rows = W,
     .panel_bytes = panel_bytes,
     .make_panel = make_panel,
+    .panel_row = panel_row,
     .matmul = matmul,
     .matmul_exact = matmul_exact,
     .rms_norm = rms_norm,

@@ -67,14 +67,14 @@ public final class MappedFile: @unchecked Sendable {
 }
 
 extension MappedFile: PageReleasing {
-    /// Drops the pages that lie wholly in `range`; they are read from the file again when they are touched.
+    /// Drops the pages that `range` touches; they are read from the file again when they are.
     public func releasePages(_ range: UnsafeRawBufferPointer) {
         guard let base = bytes.baseAddress, let first = range.baseAddress, first >= base,
             first + range.count <= base + bytes.count
         else { return }
         let page = sysconf(Int32(_SC_PAGESIZE))
-        let start = (Int(bitPattern: first) + page - 1) / page * page
-        let end = Int(bitPattern: first + range.count) / page * page
+        let start = Int(bitPattern: first) / page * page
+        let end = (Int(bitPattern: first + range.count) + page - 1) / page * page
         guard start < end, let address = UnsafeMutableRawPointer(bitPattern: start) else { return }
         // A read-only private mapping of a file: what is dropped is read from the file again.
         _ = madvise(address, end - start, Int32(MADV_DONTNEED))

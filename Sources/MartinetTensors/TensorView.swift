@@ -57,6 +57,6 @@ public struct TensorView: @unchecked Sendable {
 
 /// An owner of memory that the system can drop and read again, such as a mapped file.
 public protocol PageReleasing: AnyObject, Sendable {
-    /// Drops the pages that lie wholly in `bytes`, which the owner holds.
+    /// Drops the pages that `bytes` touches, which the owner holds; what is left on them stays readable too.
     func releasePages(_ bytes: UnsafeRawBufferPointer)
 }

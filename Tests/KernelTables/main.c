@@ -207,6 +207,23 @@ static void test_packing(int32_t type) {
     free(e);
 }
 
+// Rows read back from panels, bit for bit.
+static void test_panel_rows(int32_t type) {
+    sample s = make_sample(type, NULL, 0, 2);
+    float *expected = buffer(4 * s.columns), *actual = buffer(4 * s.columns);
+    bool same = true;
+    for (size_t r = 0; s.stride && r < ROWS; r++) {
+        size_t height = table->panel_rows;
+        mk_dequantize_row(type, s.bytes + r * s.row_bytes, expected, s.columns);
+        table->panel_row(type, s.panels + r / height * s.stride, r % height, actual, s.columns);
+        same &= !memcmp(expected, actual, 4 * s.columns);
+    }
+    check(same, "type %d: rows read back from panels differ", type);
+    free(expected);
+    free(actual);
+    drop(&s);
+}
+
 static void test_products(int32_t type) {
     float whole[TOKENS * ROWS], exact[TOKENS * ROWS], expected[TOKENS * ROWS], part[TOKENS * ROWS];
     sample s = make_sample(type, NULL, 0, 3);
@@ -517,6 +534,7 @@ int main(int count, char **names) {
         test_attentions();
         test_stores();
         test_elementwise();
+        for (size_t i = 0; i < sizeof types / sizeof *types; i++) test_panel_rows(types[i]);
         printf("%s: %ld checks\n", table_name, checks - before);
     }
     if (found != count - 1) {

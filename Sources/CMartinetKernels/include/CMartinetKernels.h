@@ -110,6 +110,8 @@ typedef struct {
     size_t (*panel_bytes)(int32_t weight_type, size_t columns);
     void (*make_panel)(int32_t weight_type, const void *weights, size_t row_bytes, size_t rows, size_t columns,
                        void *panel);
+    // Row `row` of a panel as floats: the bits that mk_dequantize_row gives.
+    void (*panel_row)(int32_t weight_type, const void *panel, size_t row, float *out, size_t columns);
 
     // out[t * out_stride + r] = (accumulate ? out : 0) + (bias ? bias[r] : 0) + weights[r] · activations[t]
     // for r in row_begin..<row_end, t in 0..<tokens. `weights` points at row 0: of panels `stride` bytes apart, or,
@@ -183,6 +185,10 @@ static inline void mk_pause(void) {
 
 float mk_f16_to_f32(uint16_t h);
 uint16_t mk_f32_to_f16(float f);
+
+// Gives back what the process needed to start only: free heap pages, and the pages of programs and libraries, of which
+// those that are still in use come back from the page cache one by one.
+void mk_release_startup_memory(void);
 
 #ifdef __cplusplus
 }

@@ -74,6 +74,11 @@ public final class GGUFFile: Sendable {
         indices[name].map { tensors[$0].view }
     }
 
+    /// Lets the system take back what was read so far; everything stays readable.
+    public func releasePages() {
+        for file in files { file.releasePages(file.bytes) }
+    }
+
     /// `general.architecture`, such as `llama`; `nil` where the file does not say.
     public var architecture: String? { metadata["general.architecture"]?.string }
 }

@@ -22,7 +22,7 @@ package final class Decoder<B: Backend>: ModelRunner {
 
     private let backend: B
     private let style: DecoderStyle
-    private let embedding: B.Table
+    private let embedding: B.Matrix
     private let layers: [Layer]
     private let outputNorm: B.Vector
     private let output: [Projection<B>]
@@ -52,19 +52,25 @@ package final class Decoder<B: Backend>: ModelRunner {
         let keyWidth = configuration.keyValueHeadCount * configuration.headSize
         residual = try backend.activation(width: hidden, rows: .tokens)
         normed = try backend.activation(width: hidden, rows: .tokens)
-        queries = try backend.activation(width: queryWidth, rows: .tokens)
-        keys = try backend.activation(width: keyWidth, rows: .tokens)
-        let values = try backend.activation(width: keyWidth, rows: .tokens)
-        attended = try backend.activation(width: queryWidth, rows: .tokens)
-        gate = try backend.activation(width: configuration.intermediateSize, rows: .tokens)
-        up = try backend.activation(width: configuration.intermediateSize, rows: .tokens)
+        // Attention has been added to the residual when the feed-forward half begins.
+        let shared = try backend.activations(sharing: [
+            [queryWidth, keyWidth, keyWidth, queryWidth],
+            [configuration.intermediateSize, configuration.intermediateSize],
+        ])
+        queries = shared[0][0]
+        keys = shared[0][1]
+        let values = shared[0][2]
+        attended = shared[0][3]
+        gate = shared[1][0]
+        up = shared[1][1]
         selected = try backend.activation(width: hidden, rows: .logits)
         logits = try backend.logits(width: configuration.vocabularySize)
 
-        embedding = try backend.table(try tensor("token_embd.weight"))
         outputNorm = try backend.vector(try tensor("output_norm.weight"))
         let outputName = configuration.tiedEmbeddings ? "token_embd.weight" : "output.weight"
         let outputWeight = try backend.matrix(try tensor(outputName))
+        embedding =
+            configuration.tiedEmbeddings ? outputWeight : try backend.table(try tensor("token_embd.weight"))
         output = [Projection(weight: outputWeight, bias: nil, accumulate: false, output: logits)]
 
         var layers: [Layer] = []

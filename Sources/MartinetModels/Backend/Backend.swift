@@ -9,8 +9,6 @@ package import MartinetTensors
 package protocol Backend: AnyObject {
     /// A weight matrix as the device holds it, `[rows, columns]`.
     associatedtype Matrix
-    /// A matrix whose rows are looked up, `[rows, columns]`.
-    associatedtype Table
     /// A vector of floats: a bias, or the weights of a normalisation.
     associatedtype Vector
     /// A matrix of floats with one row per token, or per wanted row of logits.
@@ -19,14 +17,17 @@ package protocol Backend: AnyObject {
     /// Bytes that weights, KV pool and scratch take.
     var memory: RunnerMemory { get }
 
-    /// Takes a weight matrix in whatever type it has.
+    /// Takes a weight matrix in whatever type it has, for products and for ``embed(_:scale:into:)``.
     func matrix(_ tensor: TensorView) throws(ModelError) -> Matrix
-    /// Takes a matrix for ``embed(_:scale:into:)``; the same tensor may be taken as a matrix too.
-    func table(_ tensor: TensorView) throws(ModelError) -> Table
+    /// Takes a matrix for ``embed(_:scale:into:)`` alone.
+    func table(_ tensor: TensorView) throws(ModelError) -> Matrix
     /// Takes a vector, converted to floats.
     func vector(_ tensor: TensorView) throws(ModelError) -> Vector
     /// Reserves an activation.
     func activation(width: Int, rows: ActivationRows) throws(ModelError) -> Activation
+    /// Reserves activations with a row per token, by the widths of each set. The sets share their memory, so only one
+    /// of them is in use at a time.
+    func activations(sharing sets: [[Int]]) throws(ModelError) -> [[Activation]]
     /// Reserves the rows of logits.
     func logits(width: Int) throws(ModelError) -> Activation
 
@@ -35,7 +36,7 @@ package protocol Backend: AnyObject {
     /// - Throws: ``ModelError`` where the system has no memory for the step's block tables.
     func begin(_ batch: ForwardBatch) throws(ModelError)
     /// Looks up the step's tokens, times `scale`.
-    func embed(_ table: Table, scale: Float, into output: Activation)
+    func embed(_ table: Matrix, scale: Float, into output: Activation)
     /// RMS normalisation of `groups` equal parts of each row; the output may be the input.
     func normalize(
         _ input: Activation, weight: Vector, epsilon: Float, groups: Int, into output: Activation)

@@ -1,16 +1,21 @@
 import CMartinetKernels
-package import MartinetTensors
+import MartinetTensors
 
 // Each operation splits its rows, matrix rows or heads over the team; small ones run on the calling thread, because
 // waking the team costs more than they do.
 
 extension CPUBackend {
-    package func embed(_ table: TensorView, scale: Float, into output: CPUActivation) {
-        let type = Int32(table.type.rawValue)
+    package func embed(_ table: CPUMatrix, scale: Float, into output: CPUActivation) {
         forRows(of: output) { index in
             let row = output.row(index)
-            // The type is known and the token checked, so this cannot fail.
-            _ = mk_dequantize_row(type, table.row(self.token(index)), row, output.width)
+            let token = self.token(index)
+            if table.isPanels {
+                let (panel, index) = token.quotientAndRemainder(dividingBy: self.kernels.panel_rows)
+                self.kernels.panel_row?(table.type, table.base + panel * table.stride, index, row, output.width)
+            } else {
+                // The type is known and the token checked, so this cannot fail.
+                _ = mk_dequantize_row(table.type, table.base + token * table.stride, row, output.width)
+            }
             if scale != 1 {
                 for i in 0..<output.width { row[i] *= scale }
             }

@@ -6,7 +6,6 @@ package import MartinetTensors
 /// One thread at a time uses it, as ``ModelRunner`` says.
 package final class CPUBackend: Backend {
     package typealias Matrix = CPUMatrix
-    package typealias Table = TensorView
     package typealias Vector = CPUVector
     package typealias Activation = CPUActivation
 
@@ -41,17 +40,21 @@ package final class CPUBackend: Backend {
     private let cosines, sines: AlignedBuffer<Float>
     /// The packed form of a projection's input; grown while the model is built.
     private var packed: AlignedBuffer<UInt8>
-    private let panels = PanelStore()
+    private let panels: PanelStore
 
     /// Reserves the pool; activations follow as the model asks for them.
     ///
-    /// - Parameter ropes: the rotations of ``AttentionStep/rope``; they differ in frequencies only.
+    /// - Parameters:
+    ///   - ropes: the rotations of ``AttentionStep/rope``; they differ in frequencies only.
+    ///   - matrices: the tensors that ``matrix(_:)`` will be asked for, so that their memory is reserved at once.
     /// - Throws: ``ModelError`` `invalid_setting` where the options or the sizes are not possible here.
     package init(
-        configuration: ModelConfiguration, ropes: [RopeConfiguration], limits: RunnerLimits, options: RunnerOptions
+        configuration: ModelConfiguration, ropes: [RopeConfiguration], matrices: [TensorView], limits: RunnerLimits,
+        options: RunnerOptions
     ) throws(ModelError) {
         try limits.validate()
         kernels = try Self.kernels(options.instructionSet)
+        panels = PanelStore(kernels: kernels, expected: matrices)
         let threads = options.threads ?? ThreadTeam.recommendedThreadCount
         guard (1...1024).contains(threads) else {
             throw ModelError(.invalidSetting, "\(threads) threads; the number must be 1...1024")
@@ -90,9 +93,7 @@ package final class CPUBackend: Backend {
     package func matrix(_ tensor: TensorView) throws(ModelError) -> CPUMatrix {
         let matrix: CPUMatrix
         if exact {
-            matrix = CPUMatrix(
-                type: Int32(tensor.type.rawValue), rows: tensor.rows, columns: tensor.columns, base: tensor.bytes,
-                stride: tensor.rowBytes, tensor: tensor)
+            matrix = CPUMatrix(rowsOf: tensor)
         } else {
             // Projections pack at most a step's tokens of this matrix's columns.
             let row = packedRowBytes(Int32(tensor.type.rawValue), tensor.columns)
@@ -101,13 +102,13 @@ package final class CPUBackend: Backend {
                 scratchBytes += row * rows - packed.byteCount
                 packed = try AlignedBuffer.reserve(row * rows)
             }
-            matrix = try panels.matrix(tensor, kernels: kernels, team: team)
+            matrix = try panels.matrix(tensor, team: team)
         }
         weightBytes += tensor.byteCount
         return matrix
     }
 
-    package func table(_ tensor: TensorView) -> TensorView { tensor }
+    package func table(_ tensor: TensorView) -> CPUMatrix { CPUMatrix(rowsOf: tensor) }
 
     package func vector(_ tensor: TensorView) throws(ModelError) -> CPUVector {
         let count = tensor.rows * tensor.columns
@@ -118,6 +119,7 @@ package final class CPUBackend: Backend {
                     Int32(tensor.type.rawValue), tensor.row(row), floats + row * tensor.columns, tensor.columns)
             else { throw ModelError(.invalidModel, "vectors of type \(tensor.type.name) cannot be read") }
         }
+        tensor.releasePages()
         weightBytes += count * MemoryLayout<Float>.stride
         scratchBytes -= count * MemoryLayout<Float>.stride
         return CPUVector(base: floats)
@@ -126,6 +128,18 @@ package final class CPUBackend: Backend {
     package func activation(width: Int, rows: ActivationRows) throws(ModelError) -> CPUActivation {
         let count = rows == .tokens ? limits.maxBatchedTokens : limits.maxLogitRows
         return CPUActivation(rows: rows, width: width, base: try reserve(count * width))
+    }
+
+    package func activations(sharing sets: [[Int]]) throws(ModelError) -> [[CPUActivation]] {
+        let widest = sets.map { $0.reduce(0, +) }.max() ?? 0
+        let memory = try reserve(limits.maxBatchedTokens * widest)
+        return sets.map { widths in
+            var base = memory
+            return widths.map { width in
+                defer { base += limits.maxBatchedTokens * width }
+                return CPUActivation(rows: .tokens, width: width, base: base)
+            }
+        }
     }
 
     package func logits(width: Int) throws(ModelError) -> CPUActivation { try activation(width: width, rows: .logits) }

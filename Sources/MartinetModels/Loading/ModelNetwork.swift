@@ -37,10 +37,17 @@ package struct ModelNetwork: Sendable {
     ///
     /// - Throws: ``ModelError`` `invalid_setting` where limits or options are not possible on this machine.
     package func makeRunner(limits: RunnerLimits, options: RunnerOptions) throws(ModelError) -> any ModelRunner {
+        let matrices = weights.tensors.filter { name, tensor in
+            tensor.shape.count > 1 && (name != "token_embd.weight" || configuration.tiedEmbeddings)
+        }
         let backend = try CPUBackend(
-            configuration: configuration, ropes: ropes, limits: limits, options: options)
-        return try Decoder(
+            configuration: configuration, ropes: ropes, matrices: Array(matrices.values), limits: limits,
+            options: options)
+        let decoder = try Decoder(
             configuration: configuration, style: style, weights: weights.tensors, limits: limits, backend: backend)
+        // Reading a tensor brings pages of the one before back, so they are all given up once more.
+        for tensor in weights.tensors.values { tensor.releasePages() }
+        return decoder
     }
 
     /// What a runner would take, without making it.
@@ -53,7 +60,8 @@ package struct ModelNetwork: Sendable {
         let keys = configuration.keyValueHeadCount * configuration.headSize
         // As Decoder reserves them; the packed input is at most the widest one.
         let widest = max(configuration.intermediateSize, configuration.hiddenSize, heads)
-        let floats = 2 * configuration.hiddenSize + 2 * heads + 2 * keys + 2 * configuration.intermediateSize + widest
+        let floats =
+            2 * configuration.hiddenSize + max(2 * heads + 2 * keys, 2 * configuration.intermediateSize) + widest
         let rows = configuration.hiddenSize + configuration.vocabularySize
         return RunnerMemory(
             weights: weights.byteCount, keyValueCache: pool,

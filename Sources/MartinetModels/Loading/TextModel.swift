@@ -51,6 +51,8 @@ public struct TextModel: Sendable {
             chatTemplate = nil
         }
         chatTemplateError = failure
+        // Vocabulary and merges have been read from their pages.
+        if case .gguf(let gguf) = file { gguf.releasePages() }
     }
 
     /// Tokens that end a generation: the tokenizer's and those of the generation config.

@@ -66,9 +66,11 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
     }
 
     /// Asks the system for huge pages, which it may refuse: large memory that is read through and through needs fewer
-    /// address translations then.
+    /// address translations then. What follows the last whole one keeps small pages, so that none is touched in vain.
     public func adviseHugePages() {
-        _ = madvise(pointer, mapped, Int32(MADV_HUGEPAGE))
+        let size = 2 << 20
+        let whole = (Int(bitPattern: pointer) + mapped) / size * size - Int(bitPattern: pointer)
+        if whole > 0 { _ = madvise(pointer, whole, Int32(MADV_HUGEPAGE)) }
     }
 
     /// Sets every byte to zero.

@@ -1,9 +1,15 @@
-/// Merges listed by rank, as GPT-2's `merges.txt` and `tokenizer.json` have them: a hash table from a pair of tokens
-/// to the pair's rank and the token that it becomes.
+/// Merges listed by rank, as GPT-2's `merges.txt` and `tokenizer.json` have them, found by their pair of tokens.
 package struct RankedMerges: MergeRule {
-    private var keys: [UInt64]
-    private var values: [UInt64]
-    private static var free: UInt64 { .max }
+    private struct Merge: BitwiseCopyable, Sendable {
+        var left: Int32
+        var right: Int32
+        var token: Int32
+    }
+
+    /// By rank; holes are never found.
+    private var ranked: [Merge] = []
+    /// Ranks by hash of the pair, or -1: small enough to stay in the cache, where most pairs are found not to merge.
+    private var slots: [Int32]
 
     /// Builds the table; of two merges of the same pair the later counts, as in Python's `tokenizers`.
     ///
@@ -15,11 +21,11 @@ package struct RankedMerges: MergeRule {
         let vocabulary = inventory.names
         var capacity = 16
         while capacity < merges.count * 2 { capacity *= 2 }
-        keys = [UInt64](repeating: Self.free, count: capacity)
-        values = [UInt64](repeating: 0, count: capacity)
+        slots = [Int32](repeating: -1, count: capacity)
         guard merges.count < Int(Int32.max) else {
             throw TokenizerError(.invalidDefinition, "there are \(merges.count) merges")
         }
+        ranked.reserveCapacity(merges.count)
         var joined: [UInt8] = []
         for (rank, merge) in merges.enumerated() {
             guard let left = vocabulary.find(merge.left), let right = vocabulary.find(merge.right) else {
@@ -35,40 +41,31 @@ package struct RankedMerges: MergeRule {
                     .invalidDefinition,
                     "merge \(rank) (\"\(merge.left)\" + \"\(merge.right)\") makes a token that the vocabulary lacks")
             }
+            ranked.append(Merge(left: left, right: right, token: token))
             let isControl = inventory.isControl
             if isControl[Int(token)] || isControl[Int(left)] || isControl[Int(right)] { continue }
-            let key = Self.key(left, right)
-            var slot = Self.slot(key) & (capacity - 1)
-            while keys[slot] != Self.free, keys[slot] != key { slot = (slot + 1) & (capacity - 1) }
-            keys[slot] = key
-            values[slot] = UInt64(rank) << 32 | UInt64(UInt32(bitPattern: token))
+            slots[slot(of: left, right)] = Int32(rank)
         }
+    }
+
+    /// Where a pair is, or where it would be put.
+    @inline(__always)
+    private func slot(of left: Int32, _ right: Int32) -> Int {
+        let mask = slots.count - 1
+        let key = UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
+        var slot = Int(truncatingIfNeeded: (key &* 0x9e37_79b9_7f4a_7c15) >> 24) & mask
+        while slots[slot] >= 0 {
+            let merge = ranked[Int(slots[slot])]
+            if merge.left == left, merge.right == right { break }
+            slot = (slot + 1) & mask
+        }
+        return slot
     }
 
     package func merge(
         _ left: MergeSymbol, _ right: MergeSymbol, in text: UnsafeBufferPointer<UInt8>
     ) -> (priority: UInt32, token: Int32)? {
-        let key = Self.key(left.token, right.token)
-        let mask = keys.count - 1
-        var slot = Self.slot(key) & mask
-        while true {
-            let found = keys[slot]
-            if found == key {
-                let value = values[slot]
-                return (UInt32(value >> 32), Int32(truncatingIfNeeded: value))
-            }
-            if found == Self.free { return nil }
-            slot = (slot + 1) & mask
-        }
-    }
-
-    @inline(__always)
-    private static func key(_ left: Int32, _ right: Int32) -> UInt64 {
-        UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
-    }
-
-    @inline(__always)
-    private static func slot(_ key: UInt64) -> Int {
-        Int(truncatingIfNeeded: (key &* 0x9e37_79b9_7f4a_7c15) >> 24)
+        let rank = slots[slot(of: left.token, right.token)]
+        return rank < 0 ? nil : (UInt32(rank), ranked[Int(rank)].token)
     }
 }

@@ -17,6 +17,7 @@ package struct SpellingTable: Sendable {
         _ spellings: some Collection<some Collection<UInt8>>, isIndexed: (Int) -> Bool = { _ in true }
     ) throws(TokenizerError) {
         ends.reserveCapacity(spellings.count)
+        storage.reserveCapacity(spellings.reduce(0) { $0 + $1.count })
         for spelling in spellings {
             storage.append(contentsOf: spelling)
             guard storage.count < Int(Int32.max) else {
@@ -24,8 +25,9 @@ package struct SpellingTable: Sendable {
             }
             ends.append(UInt32(storage.count))
         }
+        let indexed = (0..<ends.count).count(where: isIndexed)
         var capacity = 16
-        while capacity < ends.count * 2 { capacity *= 2 }
+        while capacity < indexed * 2 { capacity *= 2 }
         slots = [Int32](repeating: -1, count: capacity)
         let mask = capacity - 1
         for id in 0..<ends.count where isIndexed(id) {

@@ -15,6 +15,7 @@ enum Listening {
                 let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
                 let seconds = String(format: "%.2f", (ContinuousClock.now - begin) / .seconds(1))
                 Console.output("Ready in \(seconds) s on http://\(host):\(port)")
+                StartupMemory.release()
             }
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
             throw CommandFailure(

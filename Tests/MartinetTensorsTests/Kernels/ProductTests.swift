@@ -53,6 +53,24 @@ import Testing
         #expect(relativeError(try table.kernels.product(weights, packed), expected) < 2e-6)
     }
 
+    /// A row read back from a panel is the row, bit for bit.
+    @Test(arguments: KernelTable.all, types)
+    func panelsKeepRows(table: KernelTable, type: ElementType) throws {
+        let (weights, _) = try sample(type)
+        let kernels = try table.kernels
+        let (panels, stride) = kernels.panels(of: weights)
+        let height = kernels.panel_rows
+        for row in 0..<weights.rows {
+            var expected = [Float](repeating: .nan, count: weights.columns)
+            var actual = expected
+            let bytes = Array(weights.bytes[row * weights.rowBytes..<(row + 1) * weights.rowBytes])
+            let panel = Array(panels[row / height * stride..<(row / height + 1) * stride])
+            try #require(mk_dequantize_row(weights.code, bytes, &expected, weights.columns))
+            kernels.panel_row(weights.code, panel, row % height, &actual, weights.columns)
+            #expect(actual.map(\.bitPattern) == expected.map(\.bitPattern), "row \(row)")
+        }
+    }
+
     @Test(arguments: KernelTable.all, types)
     func exactMatchesScalar(table: KernelTable, type: ElementType) throws {
         let (weights, x) = try sample(type, tokens: 19)
