@@ -60,6 +60,7 @@ struct WorkerCommand: AsyncParsableCommand {
         defer { watch.cancel() }
         let seconds = String(format: "%.2f", (ContinuousClock.now - begin) / .seconds(1))
         Console.output("Ready in \(seconds) s on \(server.address)")
+        StartupMemory.release()
         do {
             try await server.run()
         } catch let error as WorkerProtocolError {
