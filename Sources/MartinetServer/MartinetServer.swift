@@ -111,8 +111,9 @@ public struct MartinetServer: Sendable {
         let runner = GenerationRunner(state: state, metrics: metrics, logger: logger)
         InferenceRoutes(
             directory: directory, runner: runner,
-            forwarder: UpstreamForwarder(state: state, metrics: metrics, logger: logger),
-            maxBodyBytes: configuration.maxBodyBytes,
+            dispatcher: RequestDispatcher(
+                directory: directory, forwarder: UpstreamForwarder(state: state, metrics: metrics, logger: logger),
+                logger: logger), maxBodyBytes: configuration.maxBodyBytes,
             sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session
         ).add(to: router)
         if let fleet { AdminRoutes(fleet: fleet).add(to: router) }

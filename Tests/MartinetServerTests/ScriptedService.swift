@@ -28,6 +28,8 @@ final class ScriptedService: InferenceService {
         var delay = Duration.zero
         var refusal: EngineError?
         var failsAfter: Int?
+        /// Whether the stream breaks before it gives anything.
+        var failsAtOnce = false
         /// Seconds for which rendering a conversation keeps its thread.
         var templateSeconds = 0.0
         var figures = EngineStatistics()
@@ -129,6 +131,7 @@ struct Echo: AsyncSequence, Sendable {
         mutating func next(isolation actor: isolated (any Actor)?) async throws(EngineError) -> [InferenceEvent]? {
             let count = Swift.min(echo.request.prompt.count, echo.request.sampling.maxTokens ?? .max)
             position += 1
+            if echo.script.failsAtOnce { throw EngineError(.unavailable, "broken") }
             if position == 0 {
                 return [.prompt(InferencePrompt(tokenCount: echo.request.prompt.count, cachedTokenCount: 0))]
             }

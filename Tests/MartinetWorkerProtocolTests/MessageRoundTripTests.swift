@@ -52,6 +52,18 @@ import Testing
         return sampling
     }
 
+    @Test(arguments: [Duration.milliseconds(1), .seconds(60), .seconds(1 << 40)])
+    func deadlinesKeepTheirDistance(distance: Duration) throws {
+        let begin = ContinuousClock.now
+        let request = EngineRequest(
+            id: "", prompt: [1], sampling: SamplingParameters(), deadline: begin + distance)
+        let copy = try EngineRequest(WireSubmit(request, number: 1))
+        let deadline = try #require(copy.deadline)
+        // A month stands for everything longer.
+        #expect(deadline >= begin + min(distance, .seconds(30 * 86_400)))
+        #expect(deadline - begin <= min(distance, .seconds(31 * 86_400)) + (.now - begin) + .milliseconds(1))
+    }
+
     @Test func requests() throws {
         var random = Generator(state: 4)
         for number in 0..<500 {

@@ -66,7 +66,8 @@ extension PoolState {
         if request.wait == nil {
             let wait = nextNumber()
             request.wait = wait
-            actions.timers.append((.wait(request: number, number: wait), options.waitingLimit))
+            let left = request.request.deadline.map { $0 - .now } ?? options.waitingLimit
+            actions.timers.append((.wait(request: number, number: wait), max(.zero, min(left, options.waitingLimit))))
         }
         requests[number] = request
         if !waiting.contains(number) { waiting.append(number) }
@@ -126,6 +127,7 @@ extension PoolState {
     /// A request has waited as long as it may.
     mutating func expire(_ number: UInt64, wait: UInt64) {
         guard let request = requests[number], request.wait == wait else { return }
+        if let deadline = request.request.deadline, deadline <= .now { return fail(number, .deadlinePassed) }
         let reason = request.lastRefusal.map { "the last refusal was: \($0.message)" } ?? "none was available"
         fail(
             number,

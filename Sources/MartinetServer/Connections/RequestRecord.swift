@@ -16,6 +16,8 @@ final class RequestRecord: Sendable {
         /// Other servers that gave parts of the answer.
         var upstreams: [String] = []
         var isWritten = false
+        /// Whether it is a copy that nobody waits for; it counts nowhere.
+        var isShadow = false
     }
 
     private let facts = Mutex(Facts())
@@ -23,6 +25,9 @@ final class RequestRecord: Sendable {
 
     /// The request's id: the client's own or a new one.
     var requestID: String { facts.withLock(\.requestID) }
+
+    /// Whether it is a copy that nobody waits for.
+    var isShadow: Bool { facts.withLock(\.isShadow) }
 
     /// Seconds since the request's head was read.
     var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
@@ -34,7 +39,7 @@ final class RequestRecord: Sendable {
     /// Writes the log line, once.
     func write(to logger: Logger) {
         let facts: Facts? = facts.withLock { facts in
-            guard !facts.isWritten else { return nil }
+            guard !facts.isWritten, !facts.isShadow else { return nil }
             facts.isWritten = true
             return facts
         }

@@ -9,6 +9,8 @@ protocol FleetModel: Sendable {
     var specification: ModelSpecification { get }
     var pool: WorkerPool { get }
     var engine: InferenceEngine { get }
+    /// How many sequences its workers run at once.
+    var capacity: Int { get }
     /// What is known of the workers.
     var workers: [ModelWorkers.Worker] { get }
 
@@ -25,7 +27,7 @@ protocol FleetModel: Sendable {
 extension FleetModel {
     /// The model as the routes see it.
     func deployment(_ served: ServedModel) -> Deployment {
-        Deployment(model: served, service: FleetService(model: self, engine: EngineService(engine)))
+        Deployment(model: served, service: FleetService(model: self, engine: EngineService(engine)), capacity: capacity)
     }
 
     /// Figures of this moment.

@@ -1,7 +1,8 @@
+package import MartinetFleet
 package import MartinetUpstreams
 
 /// All that a server serves, as its configuration says.
-package struct FleetSpecification: Sendable, Hashable {
+package struct FleetSpecification: Sendable {
     /// A pool of other servers, and the names of models that it answers to.
     package struct Upstreams: Sendable, Hashable {
         /// The names.
@@ -20,10 +21,13 @@ package struct FleetSpecification: Sendable, Hashable {
     package var models: [ModelSpecification]
     /// The pools of other servers, in order.
     package var upstreams: [Upstreams]
+    /// Which pool gets a request, where that does not follow from its model alone.
+    package var rules: RoutingTable?
 
     /// Describes a fleet.
-    package init(models: [ModelSpecification] = [], upstreams: [Upstreams] = []) {
+    package init(models: [ModelSpecification] = [], upstreams: [Upstreams] = [], rules: RoutingTable? = nil) {
         self.models = models
         self.upstreams = upstreams
+        self.rules = rules
     }
 }

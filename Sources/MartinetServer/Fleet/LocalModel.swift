@@ -14,6 +14,7 @@ final class LocalModel: FleetModel {
     let plan: MemoryPlan
     let facts: ModelFacts
     let configuration: ModelConfiguration
+    let capacity: Int
     private let supervisor: WorkerSupervisor
 
     /// Reads the model's text side and plans its workers; ``run()`` starts them.
@@ -46,6 +47,7 @@ final class LocalModel: FleetModel {
             limits: limits, policy: specification.policy.makePolicy(seed: options.seed), options: poolOptions)
         self.specification = specification
         self.pool = pool
+        capacity = options.maxNumSeqs * count
         engine = InferenceEngine(model: loaded.text, engine: pool)
 
         let fixed =

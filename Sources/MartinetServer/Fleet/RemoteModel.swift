@@ -15,6 +15,7 @@ final class RemoteModel: FleetModel {
     let specification: ModelSpecification
     let pool: WorkerPool
     let engine: InferenceEngine
+    let capacity: Int
     private let addresses: [WorkerAddress]
     private let tls: WorkerClientTLS?
     private let logger: Logger
@@ -36,6 +37,7 @@ final class RemoteModel: FleetModel {
         var options = specification.pool
         options.endTokens = text.endTokens
         options.maxSequencesPerMember = max(1, first.description.maxSequences)
+        capacity = options.maxSequencesPerMember * addresses.count
         await first.shutdown(deadline: .zero)
         pool = WorkerPool(limits: limits, policy: specification.policy.makePolicy(), options: options)
         engine = InferenceEngine(model: text, engine: pool)

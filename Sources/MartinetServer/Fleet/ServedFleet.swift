@@ -25,6 +25,7 @@ package final class ServedFleet: FleetControl {
     private struct State {
         var parts: [Part] = []
         var upstreams: [UpstreamPart] = []
+        var rules: RoutingTable?
         var isChanging = false
     }
 
@@ -73,6 +74,7 @@ package final class ServedFleet: FleetControl {
             let part = try makePart(upstreams)
             state.withLock { $0.upstreams.append(part) }
         }
+        state.withLock { $0.rules = specification.rules }
         publish()
         for part in state.withLock(\.parts) {
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -182,6 +184,7 @@ package final class ServedFleet: FleetControl {
         state.withLock { [parts, upstreams] state in
             state.parts = parts
             state.upstreams = upstreams
+            state.rules = specification.rules
         }
         publish()
         for old in before where !parts.contains(where: { $0.model.pool === old.model.pool }) {
@@ -264,10 +267,11 @@ package final class ServedFleet: FleetControl {
     }
 
     private func publish() {
-        let (parts, upstreams) = state.withLock { ($0.parts, $0.upstreams) }
+        let (parts, upstreams, rules) = state.withLock { ($0.parts, $0.upstreams, $0.rules) }
         directory.replace(
             with: parts.map { $0.model.deployment($0.served) },
-            upstreams: upstreams.map { UpstreamDestination(names: $0.specification.names, pool: $0.pool) })
+            upstreams: upstreams.map { UpstreamDestination(names: $0.specification.names, pool: $0.pool) },
+            rules: rules)
     }
 
     /// A model has no workers any more; with the last one, nothing is left to serve with.

@@ -6,6 +6,8 @@ internal import MartinetEngine
 struct GenerationRecord {
     private let metrics: ServerMetrics
     private let model: ModelMetrics
+    /// A copy that nobody waits for counts nowhere.
+    private let counts: Bool
     private let requests: [InferenceRequest]
     private let start = ContinuousClock.now
     private var first: ContinuousClock.Instant?
@@ -13,10 +15,12 @@ struct GenerationRecord {
     private var last: [Int: ContinuousClock.Instant] = [:]
     private(set) var usage = Usage()
 
-    init(_ requests: [InferenceRequest], metrics: ServerMetrics, model: ModelMetrics) {
+    init(_ requests: [InferenceRequest], metrics: ServerMetrics, model: ModelMetrics, counts: Bool) {
         self.requests = requests
         self.metrics = metrics
         self.model = model
+        self.counts = counts
+        guard counts else { return }
         metrics.requests.increment(by: UInt64(requests.count))
         for request in requests {
             model.sampleCounts.observe(Double(request.sampleCount))
@@ -29,6 +33,7 @@ struct GenerationRecord {
 
     mutating func add(_ event: InferenceEvent, prompt: Int, at now: ContinuousClock.Instant) {
         usage.add(event)
+        guard counts else { return }
         switch event {
         case .prompt(let facts): model.promptLengths.observe(Double(facts.tokenCount))
         case .output(let delta):
@@ -48,6 +53,7 @@ struct GenerationRecord {
 
     /// Ends the record.
     func finish(_ outcome: ServerMetrics.Outcome) {
+        guard counts else { return }
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         let count = UInt64(requests.count)
         switch outcome {

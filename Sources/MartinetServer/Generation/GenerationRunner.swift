@@ -18,7 +18,8 @@ struct GenerationRunner: Sendable {
     ) async throws -> [InferenceResult] {
         try state.beginGeneration()
         defer { state.endGeneration() }
-        var record = GenerationRecord(requests, metrics: metrics, model: metrics.model(deployment))
+        var record = GenerationRecord(
+            requests, metrics: metrics, model: metrics.model(deployment), counts: !context.record.isShadow)
         var outcome = ServerMetrics.Outcome.failure
         defer { finish(record, outcome, context: context) }
         let merger = EventMerger(try submit(requests, to: deployment.service))
@@ -52,19 +53,24 @@ struct GenerationRunner: Sendable {
     }
 
     /// A stream of events. The engine takes the request before the head is sent, so that a refusal has its status.
+    ///
+    /// - Parameter waitsForFirst: waits for the first event too, so that a failure before it has its status.
     func stream(
         _ requests: [InferenceRequest], on deployment: Deployment, encoding: some StreamEncoding,
-        context: MartinetContext
-    ) throws -> Response {
+        waitsForFirst: Bool = false, context: MartinetContext
+    ) async throws -> Response {
         try state.beginGeneration()
         let merger: EventMerger
-        let record = GenerationRecord(requests, metrics: metrics, model: metrics.model(deployment))
+        var first: EventMerger.Batch = []
+        let record = GenerationRecord(
+            requests, metrics: metrics, model: metrics.model(deployment), counts: !context.record.isShadow)
         do {
             merger = EventMerger(try submit(requests, to: deployment.service))
+            if waitsForFirst { first = try await merger.next() ?? [] }
         } catch {
             state.endGeneration()
             finish(record, .failure, context: context)
-            throw error
+            throw (error as? EngineError).map(APIError.init) ?? error
         }
         // The body's writer may never run where the client left already; then this one's end ends the request.
         let lease = Lease { [self] isWritten in
@@ -80,18 +86,18 @@ struct GenerationRunner: Sendable {
         return Response(
             status: .ok,
             headers: headers,
-            body: ResponseBody { writer in
+            body: ResponseBody { [first] writer in
                 lease.markWritten()
                 let monitor = await context.channel.connectionMonitor()
                 let observer = monitor?.onClose { merger.cancel() }
                 defer { if let observer { monitor?.remove(observer) } }
-                try await write(merger, record: record, encoding: encoding, to: &writer, context: context)
+                try await write(first, merger, record: record, encoding: encoding, to: &writer, context: context)
                 withExtendedLifetime(lease) {}
             })
     }
 
     private func write(
-        _ merger: EventMerger, record: GenerationRecord, encoding: some StreamEncoding,
+        _ first: EventMerger.Batch, _ merger: EventMerger, record: GenerationRecord, encoding: some StreamEncoding,
         to writer: inout any ResponseBodyWriter, context: MartinetContext
     ) async throws {
         var record = record
@@ -103,7 +109,9 @@ struct GenerationRunner: Sendable {
         }
         var json = JSONWriter()
         do {
-            while let batch = try await merger.next() {
+            var ready: EventMerger.Batch? = first
+            if first.isEmpty { ready = try await merger.next() }
+            while let batch = ready {
                 let now = ContinuousClock.now
                 for (prompt, events) in batch {
                     for event in events {
@@ -111,10 +119,10 @@ struct GenerationRunner: Sendable {
                         encoding.encode(event, prompt: prompt, usage: record.usage, into: &json)
                     }
                 }
-                guard !json.bytes.isEmpty else { continue }
                 // Waits while the client does not read: what comes meanwhile goes out as one write.
-                try await writer.write(ByteBuffer(bytes: json.bytes))
+                if !json.bytes.isEmpty { try await writer.write(ByteBuffer(bytes: json.bytes)) }
                 json.removeAll()
+                ready = try await merger.next()
             }
             guard !merger.isCancelled else { return }
             encoding.finish(record.usage, into: &json)

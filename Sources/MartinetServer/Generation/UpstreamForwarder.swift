@@ -82,10 +82,13 @@ struct UpstreamForwarder: Sendable {
         }
     }
 
+    /// About how many bytes of a body make a token.
+    static let bytesPerToken = 4
+
     /// Tokens that a request will take, as well as its size tells.
     private static func cost(of body: UpstreamRequestBody) -> Int {
         let usualOutput = 256
-        return body.bytes.readableBytes / 4 + min(body.maxTokens ?? usualOutput, 1 << 20)
+        return body.bytes.readableBytes / Self.bytesPerToken + min(body.maxTokens ?? usualOutput, 1 << 20)
     }
 
     private static func next(of events: UpstreamEvents) async -> ByteBuffer? {
@@ -157,7 +160,7 @@ private final class ForwardingRecord: Sendable {
     init(metrics: ServerMetrics, context: MartinetContext) {
         self.metrics = metrics
         self.context = context
-        metrics.requests.increment()
+        if !context.record.isShadow { metrics.requests.increment() }
     }
 
     private var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
@@ -171,7 +174,7 @@ private final class ForwardingRecord: Sendable {
             defer { state.isFinished = true }
             return (state.first, !state.isFinished)
         }
-        guard isFirst else { return }
+        guard isFirst, !context.record.isShadow else { return }
         switch outcome {
         case .success: metrics.successes.increment()
         case .failure: metrics.failures.increment()

@@ -1,5 +1,6 @@
 internal import MartinetAPI
 internal import MartinetEngine
+package import MartinetFleet
 package import MartinetUpstreams
 internal import Synchronization
 
@@ -29,6 +30,7 @@ public final class ModelDirectory: Sendable {
     private struct Contents {
         var deployments: [Deployment]
         var upstreams: [UpstreamDestination]
+        var rules: RoutingTable?
     }
 
     private let contents: Mutex<Contents>
@@ -38,23 +40,36 @@ public final class ModelDirectory: Sendable {
         contents = Mutex(Contents(deployments: deployments, upstreams: []))
     }
 
-    /// Serves models, and names that other servers answer to.
-    package init(_ deployments: [Deployment], upstreams: [UpstreamDestination]) {
-        contents = Mutex(Contents(deployments: deployments, upstreams: upstreams))
-    }
-
     /// All models served here, in order.
     public var all: [Deployment] { contents.withLock(\.deployments) }
     /// The other servers.
     package var upstreams: [UpstreamDestination] { contents.withLock(\.upstreams) }
-    /// Whether other servers answer to some names.
-    var hasUpstreams: Bool { contents.withLock { !$0.upstreams.isEmpty } }
+    /// Whether a request may go elsewhere than to the model here that it names.
+    var routes: Bool { contents.withLock { !$0.upstreams.isEmpty || $0.rules != nil } }
+    /// The name that a request means which names none.
+    var firstName: String {
+        contents.withLock { $0.deployments.first?.model.name ?? $0.upstreams.first?.names.first ?? "" }
+    }
     /// The names that other servers answer to.
     var upstreamNames: [String] { upstreams.flatMap(\.names) }
 
     /// Serves others from now on.
-    package func replace(with deployments: [Deployment], upstreams: [UpstreamDestination]) {
-        contents.withLock { $0 = Contents(deployments: deployments, upstreams: upstreams) }
+    package func replace(
+        with deployments: [Deployment], upstreams: [UpstreamDestination] = [], rules: RoutingTable? = nil
+    ) {
+        contents.withLock { $0 = Contents(deployments: deployments, upstreams: upstreams, rules: rules) }
+    }
+
+    /// What the rules say of a request; `nil` where none is for it.
+    func plan(for features: @autoclosure () -> RequestFeatures) -> RoutePlan? {
+        contents.withLock(\.rules)?.plan(for: features())
+    }
+
+    /// A pool of the rules: a model by its own name, or other servers by their pool's.
+    func pool(_ name: String) -> Destination? {
+        let contents = contents.withLock(\.self)
+        if let deployment = contents.deployments.first(where: { $0.model.name == name }) { return .model(deployment) }
+        return contents.upstreams.first { $0.pool.name == name }.map(Destination.upstreams)
     }
 
     /// The model of a name that is served here; the first for none.

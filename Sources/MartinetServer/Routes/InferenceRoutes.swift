@@ -12,7 +12,7 @@ internal import NIOCore
 struct InferenceRoutes: Sendable {
     let directory: ModelDirectory
     let runner: GenerationRunner
-    let forwarder: UpstreamForwarder
+    let dispatcher: RequestDispatcher
     let maxBodyBytes: Int
     let sessionHeader: HTTPField.Name
     /// Routes that only other servers answer.
@@ -62,6 +62,8 @@ struct InferenceRoutes: Sendable {
         let target: Deployment
         let hints: RequestHints
         let context: MartinetContext
+        /// Whether somebody else can answer, as long as nothing was sent.
+        var mayFail = false
 
         var model: ServedModel { target.model }
 
@@ -77,32 +79,32 @@ struct InferenceRoutes: Sendable {
         router.post(RouterPath(path)) { request, context in
             let hints = try RequestHints(request.headers, sessionHeader: sessionHeader)
             let bytes = try await body(of: request)
-            guard directory.hasUpstreams else {
-                return try await decode(bytes, for: nil, decoding, hints: hints, context: context)()
+            guard directory.routes else {
+                let answer = try await aside(bytes.readableBytes) {
+                    let body = try JSONBody(Array(bytes.readableBytesView))
+                    let target = try directory.deployment(named: body.model())
+                    return try decoding(Call(body: body, target: target, hints: hints, context: context))
+                }
+                return try await answer()
             }
             // What goes to another server is looked at and sent on as it is; only what is answered here is decoded.
             let body = try await aside(bytes.readableBytes) {
                 try UpstreamRequestBody(path: "/" + path, bytes: bytes)
             }
-            switch try directory.destination(named: body.model) {
-            case .model(let target):
-                return try await decode(bytes, for: target, decoding, hints: hints, context: context)()
-            case .upstreams(let upstreams):
-                return try await forwarder.forward(
-                    body, of: request, hints: hints, to: upstreams.pool, context: context)
+            let inbound = RequestDispatcher.Inbound(body: body, request: request, hints: hints, context: context)
+            return try await dispatcher.answer(inbound) { target, context, mayFail in
+                let answer = try await aside(bytes.readableBytes) {
+                    // A rule may give a request to a model of another name.
+                    let body = try JSONBody(Array(bytes.readableBytesView))
+                    var target = target
+                    if let name = try body.model(), !target.model.names.contains(name) {
+                        target.model.names.append(name)
+                    }
+                    return try decoding(
+                        Call(body: body, target: target, hints: hints, context: context, mayFail: mayFail))
+                }
+                return try await answer()
             }
-        }
-    }
-
-    /// Decodes a body for a model; for the one that the body names where none is given.
-    private func decode(
-        _ bytes: ByteBuffer, for target: Deployment?, _ decoding: @escaping Decoding, hints: RequestHints,
-        context: MartinetContext
-    ) async throws -> Answer {
-        try await aside(bytes.readableBytes) { [directory] in
-            let body = try JSONBody(Array(bytes.readableBytesView))
-            let target = try target ?? directory.deployment(named: body.model())
-            return try decoding(Call(body: body, target: target, hints: hints, context: context))
         }
     }
 
@@ -112,7 +114,7 @@ struct InferenceRoutes: Sendable {
         let requests = call.hints.applied(to: try decoded.requests(id: id, model: call.model))
         let answer = GenerateAnswer(id: id, request: decoded, model: call.model)
         return {
-            if decoded.stream { return try stream(requests, answer, call) }
+            if decoded.stream { return try await stream(requests, answer, call) }
             return Self.json(answer.body(try await collect(requests, call)))
         }
     }
@@ -133,7 +135,7 @@ struct InferenceRoutes: Sendable {
             id: id, created: Int(ProcessFigures.now), request: decoded, prompts: requests.map(\.prompt),
             model: call.model)
         return {
-            if decoded.streaming.stream { return try stream(requests, answer, call) }
+            if decoded.streaming.stream { return try await stream(requests, answer, call) }
             return Self.json(answer.body(try await collect(requests, call)))
         }
     }
@@ -145,7 +147,7 @@ struct InferenceRoutes: Sendable {
             to: [try decoded.request(id: id, model: call.model, service: call.target.service)])
         let answer = ChatAnswer(id: id, created: Int(ProcessFigures.now), request: decoded, model: call.model)
         return {
-            if decoded.streaming.stream { return try stream(requests, answer, call) }
+            if decoded.streaming.stream { return try await stream(requests, answer, call) }
             let results = try await collect(requests, call)
             return Self.json(answer.body(results[0], prompt: requests[0].prompt))
         }
@@ -153,8 +155,9 @@ struct InferenceRoutes: Sendable {
 
     private func stream(
         _ requests: [InferenceRequest], _ encoding: some StreamEncoding, _ call: Call
-    ) throws -> Response {
-        try runner.stream(requests, on: call.target, encoding: encoding, context: call.context)
+    ) async throws -> Response {
+        try await runner.stream(
+            requests, on: call.target, encoding: encoding, waitsForFirst: call.mayFail, context: call.context)
     }
 
     private func collect(_ requests: [InferenceRequest], _ call: Call) async throws -> [InferenceResult] {

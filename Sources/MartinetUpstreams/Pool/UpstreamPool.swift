@@ -93,6 +93,9 @@ package final class UpstreamPool: Sendable {
         for client in clients { await client.shutdown() }
     }
 
+    /// The pool's name.
+    package var name: String { configuration.name }
+
     var members: [Member] { state.withLock { $0.members } }
 
     /// Tokens that the members still have to compute, as well as one can tell.

@@ -365,12 +365,23 @@ package nonisolated struct WireSubmit: Sendable {
   /// Clears the value of `cacheSalt`. Subsequent reads from it will return its default value.
   package mutating func clearCacheSalt() {self._cacheSalt = nil}
 
+  /// What is left until the request's deadline; absent where it has none.
+  package var millisecondsLeft: Int64 {
+    get {_millisecondsLeft ?? 0}
+    set {_millisecondsLeft = newValue}
+  }
+  /// Returns true if `millisecondsLeft` has been explicitly set.
+  package var hasMillisecondsLeft: Bool {self._millisecondsLeft != nil}
+  /// Clears the value of `millisecondsLeft`. Subsequent reads from it will return its default value.
+  package mutating func clearMillisecondsLeft() {self._millisecondsLeft = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _sampling: WireSampling? = nil
   fileprivate var _cacheSalt: String? = nil
+  fileprivate var _millisecondsLeft: Int64? = nil
 }
 
 /// Every field is meant as it is sent: the defaults of protobuf are no defaults here.
@@ -604,7 +615,7 @@ package nonisolated struct WireStep: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Columns of one event each, in order. A column that would hold zeros alone may be left out.
+  /// Columns of equal length: the events, in order.
   package var requests: [UInt64] = []
 
   package var samples: [Int64] = []
@@ -1292,7 +1303,7 @@ nonisolated extension WireFrontendMessage: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension WireSubmit: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Submit"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}request\0\u{1}id\0\u{1}prompt\0\u{1}sampling\0\u{3}sample_index\0\u{3}sample_count\0\u{1}emitted\0\u{1}priority\0\u{3}cache_salt\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}request\0\u{1}id\0\u{1}prompt\0\u{1}sampling\0\u{3}sample_index\0\u{3}sample_count\0\u{1}emitted\0\u{1}priority\0\u{3}cache_salt\0\u{3}milliseconds_left\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1309,6 +1320,7 @@ nonisolated extension WireSubmit: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       case 7: try { try decoder.decodeRepeatedInt32Field(value: &self.emitted) }()
       case 8: try { try decoder.decodeSingularInt64Field(value: &self.priority) }()
       case 9: try { try decoder.decodeSingularStringField(value: &self._cacheSalt) }()
+      case 10: try { try decoder.decodeSingularInt64Field(value: &self._millisecondsLeft) }()
       default: break
       }
     }
@@ -1346,6 +1358,9 @@ nonisolated extension WireSubmit: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     try { if let v = self._cacheSalt {
       try visitor.visitSingularStringField(value: v, fieldNumber: 9)
     } }()
+    try { if let v = self._millisecondsLeft {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 10)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1359,6 +1374,7 @@ nonisolated extension WireSubmit: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if lhs.emitted != rhs.emitted {return false}
     if lhs.priority != rhs.priority {return false}
     if lhs._cacheSalt != rhs._cacheSalt {return false}
+    if lhs._millisecondsLeft != rhs._millisecondsLeft {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

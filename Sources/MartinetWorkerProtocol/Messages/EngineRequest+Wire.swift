@@ -14,10 +14,16 @@ extension WireSubmit {
         emitted = request.emitted
         priority = Int64(request.priority)
         if let salt = request.cacheSalt { cacheSalt = salt }
+        if let deadline = request.deadline {
+            millisecondsLeft = Int64(((deadline - .now) / .milliseconds(1)).rounded(.up))
+        }
     }
 }
 
 extension EngineRequest {
+    /// In milliseconds, a month; a later deadline is none that matters.
+    private static let longestDeadline: Int64 = 31 * 86_400_000
+
     /// Reads a request; ``validate(_:)`` is still to say whether it makes sense.
     ///
     /// - Throws: ``EngineError`` where fields are missing or contradict each other.
@@ -28,7 +34,9 @@ extension EngineRequest {
         self.init(
             id: wire.id, prompt: wire.prompt, sampling: try SamplingParameters(wire.sampling),
             sampleIndex: Int(wire.sampleIndex), sampleCount: Int(wire.sampleCount), emitted: wire.emitted,
-            priority: Int(wire.priority), cacheSalt: wire.hasCacheSalt ? wire.cacheSalt : nil)
+            priority: Int(wire.priority), cacheSalt: wire.hasCacheSalt ? wire.cacheSalt : nil,
+            deadline: wire.hasMillisecondsLeft
+                ? .now + .milliseconds(min(max(0, wire.millisecondsLeft), Self.longestDeadline)) : nil)
     }
 }
 

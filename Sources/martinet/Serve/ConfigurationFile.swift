@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MartinetFleet
 import MartinetServer
 import MartinetUpstreams
 import Yams
@@ -29,6 +30,7 @@ struct ConfigurationFile {
     var settings: [String: String] = [:]
     var models: [Model] = []
     var upstreams: [FleetSpecification.Upstreams] = []
+    var rules: RoutingTable?
 
     /// Whether it names nothing to serve.
     var isEmpty: Bool { models.isEmpty && upstreams.isEmpty }
@@ -72,6 +74,7 @@ struct ConfigurationFile {
                 for (index, entry) in try Self.elements(value, at: key).enumerated() {
                     upstreams.append(try Self.upstreams(entry, at: "upstreams[\(index)]"))
                 }
+            case "rules": rules = try Self.decode(RoutingTable.self, value, at: key)
             default:
                 guard Self.knownSettings.contains(key) else {
                     throw ValidationError("`\(key)` is no setting; settings have the names of flags.")
@@ -88,13 +91,18 @@ struct ConfigurationFile {
             throw ValidationError("\(place).serves is required: the names of models that the pool answers to.")
         }
         mapping["serves"] = nil
+        let pool = try decode(UpstreamPoolConfiguration.self, .mapping(mapping), at: place)
         do {
-            let pool = try YAMLDecoder().decode(
-                UpstreamPoolConfiguration.self, from: try Yams.serialize(node: .mapping(mapping)))
             try pool.validate()
-            return .init(names: try scalars(names, at: "\(place).serves"), pool: pool)
-        } catch let error as ValidationError {
-            throw error
+        } catch let error as UpstreamConfigurationError {
+            throw ValidationError("\(place).\(error)")
+        }
+        return .init(names: try scalars(names, at: "\(place).serves"), pool: pool)
+    }
+
+    private static func decode<Value: Decodable>(_ type: Value.Type, _ node: Node, at place: String) throws -> Value {
+        do {
+            return try YAMLDecoder().decode(type, from: try Yams.serialize(node: node))
         } catch let error as UpstreamConfigurationError {
             throw ValidationError("\(place).\(error)")
         } catch let error as DecodingError {

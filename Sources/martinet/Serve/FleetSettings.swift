@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MartinetEngine
 import MartinetFleet
 import MartinetModelFormats
 import MartinetServer
@@ -24,7 +25,7 @@ struct FleetSettings {
     ///
     /// - Throws: `ValidationError` or ``ModelFileError`` that names the entry at fault.
     func specification(_ settings: Settings, _ file: ConfigurationFile) throws -> FleetSpecification {
-        var specification = FleetSpecification(upstreams: file.upstreams)
+        var specification = FleetSpecification(upstreams: file.upstreams, rules: file.rules)
         if startsWorkers {
             for entry in models {
                 let parts = entry.split(separator: "=", maxSplits: 1).map(String.init)
@@ -51,6 +52,15 @@ struct FleetSettings {
         let names = specification.models.flatMap(\.names) + specification.upstreams.flatMap(\.names)
         if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {
             throw ValidationError("The name `\(twice)` stands for two models; names must differ.")
+        }
+        let pools = specification.models.map(\.name) + specification.upstreams.map(\.pool.name)
+        guard Set(pools).count == pools.count else {
+            throw ValidationError("A pool of upstreams has the name of another pool or of a model; names must differ.")
+        }
+        do throws(EngineError) {
+            try specification.rules?.validate(pools: Set(pools))
+        } catch {
+            throw ValidationError(error.message)
         }
         return specification
     }

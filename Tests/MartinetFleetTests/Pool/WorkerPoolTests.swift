@@ -175,6 +175,20 @@ import Testing
         #expect(pool.snapshot().waiting == 0)
     }
 
+    @Test func waitingEndsAtTheDeadline() async throws {
+        let (pool, _) = makePool(0)
+        let mailbox = Mailbox()
+        var late = request()
+        late.deadline = .now + .milliseconds(20)
+        let ticket = try pool.submit(late, to: mailbox)
+        guard case .failed(let error) = await mailbox.next() else {
+            Issue.record("the request did not fail")
+            return
+        }
+        #expect(error.code == .deadlineExceeded)
+        withExtendedLifetime(ticket) {}
+    }
+
     @Test func waitingHasALimit() async throws {
         let (pool, members) = makePool(1) { $0.waitingLimit = .milliseconds(20) }
         let mailbox = Mailbox()
