@@ -86,7 +86,7 @@ def resident(pid: int) -> float:
     return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()).group(1)) / 1024
 
 
-def wrk(folder: Path, core: int, url: str, seconds: float, connections: int) -> tuple[float, int]:
+def wrk(folder: Path, core: int, url: str, seconds: int, connections: int) -> tuple[float, int]:
     script = folder / "post.lua"
     script.write_text(f"wrk.method = 'POST'\nwrk.body = [[{BODY}]]\nwrk.headers['Content-Type'] = 'application/json'\n")
     out = subprocess.run(
@@ -115,7 +115,7 @@ def hey(folder: Path, core: int, url: str, rate: float, seconds: float, connecti
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", type=Path, default=ROOT / ".build/release/martinet")
-    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--requests", type=int, default=100_000)

@@ -113,7 +113,7 @@ import Testing
                 #expect(await eventually { supervisor.workers[victim].losses.values.reduce(0, +) > losses })
             }
         }
-        #expect(snapshot.losses[signal == SIGKILL ? .killed : .wedged, default: 0] >= 20)
+        #expect(snapshot.losses[signal == SIGKILL ? .killed : .stopped, default: 0] >= 20)
         #expect(snapshot.resumptions[.resumed, default: 0] > 0)
         #expect(snapshot.resumptions[.failed] == nil)
         #expect(snapshot.refusedRequests == 0)

@@ -117,17 +117,19 @@ import Testing
         }
     }
 
-    @Test func aWedgedWorkerIsKilledAndReplaced() async throws {
+    @Test(arguments: [false, true])
+    func aWorkerThatStandsStillIsKilledAndReplaced(isStopped: Bool) async throws {
         try await withSupervisor(1) { supervisor, pool, bench in
             try submit(pool)
             #expect(await eventually { isReady(supervisor) })
-            // A stopped process is killed all the same.
-            kill(bench.starts[0].launch.processID, SIGSTOP)
+            // A stopped process is killed all the same, but is not one that a request hung.
+            if isStopped { kill(bench.starts[0].launch.processID, SIGSTOP) }
             bench.wedge(bench.starts[0].launch.generation)
             #expect(await eventually { bench.starts.count == 2 && isReady(supervisor) })
             #expect(bench.starts[1].member.submissions.count == 1)
-            #expect(supervisor.workers[0].losses == [.wedged: 1])
-            #expect(bench.lines.all.contains { $0.contains("work, but no step") })
+            #expect(supervisor.workers[0].losses == [isStopped ? .stopped : .wedged: 1])
+            let message = isStopped ? "stopped by a signal" : "work, but no step"
+            #expect(bench.lines.all.contains { $0.contains(message) })
         }
     }
 
