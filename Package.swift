@@ -108,7 +108,7 @@ if !coreOnly {
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
-        // Model downloads: the only part beside the server that opens connections.
+        // Model downloads: the only part that talks to hubs and package indexes.
         module(
             "MartinetDownloads",
             [

@@ -31,7 +31,9 @@ public struct MartinetServer: Sendable {
         self.fleet = fleet
         self.configuration = configuration
         self.logger = logger
-        metrics = ServerMetrics(directory: directory, state: state, version: configuration.version)
+        metrics = ServerMetrics(
+            directory: directory, state: state, version: configuration.version,
+            workers: { fleet?.models().flatMap(\.workers).compactMap(\.processID) ?? [] })
         if let fleet { FleetFigures(registry: metrics.registry, fleet: fleet).register() }
     }
 

@@ -24,7 +24,7 @@ public struct ModelWorkers: Sendable {
         public var id: String
         /// Its process, where it is one of this machine.
         public var processID: Int?
-        /// `starting`, `ready`, `restarting`, `failed`, `leaving`.
+        /// `starting`, `ready`, `restarting`, `failed`, `stopped`.
         public var state: String
         /// How often it was started again.
         public var restarts: Int

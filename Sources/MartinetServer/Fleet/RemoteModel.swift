@@ -31,7 +31,7 @@ final class RemoteModel: FleetModel {
         self.addresses = addresses
         self.tls = tls
         self.logger = logger
-        let first = try await Self.first(of: addresses, tls: tls)
+        let first = try await Self.first(of: addresses, tls: tls, logger: logger)
         let text = try await first.textModel()
         let limits = first.limits
         var options = specification.pool
@@ -50,15 +50,18 @@ final class RemoteModel: FleetModel {
                     }, uniquingKeysWith: { first, _ in first })))
     }
 
-    private static func first(of addresses: [WorkerAddress], tls: WorkerClientTLS?) async throws -> WorkerClient {
+    private static func first(
+        of addresses: [WorkerAddress], tls: WorkerClientTLS?, logger: Logger
+    ) async throws -> WorkerClient {
         var failure: (any Error)?
         // A fleet often starts together with its workers.
-        for _ in 0..<30 {
+        for attempt in 0..<30 {
             for address in addresses {
                 do {
                     return try await WorkerClient.connect(to: address, tls: tls, timeout: .seconds(3))
                 } catch {
                     failure = error
+                    if attempt % 10 == 0 { logger.warning("a worker does not answer", metadata: ["error": "\(error)"]) }
                 }
             }
             try await Task.sleep(for: .seconds(1))

@@ -13,7 +13,8 @@ package final class ServedFleet: FleetControl {
     private struct Part {
         var model: any FleetModel
         var served: ServedModel
-        var task: Task<Void, Never>
+        /// Set when the model has no workers any more.
+        let ended: OneShot<Void>
     }
 
     private struct UpstreamPart {
@@ -110,7 +111,7 @@ package final class ServedFleet: FleetControl {
                 group.addTask {
                     part.model.pool.stop()
                     await part.model.end(deadline: .seconds(5))
-                    await part.task.value
+                    _ = await part.ended.wait()
                 }
             }
             for part in upstreams { group.addTask { await Self.end(part) } }
@@ -201,6 +202,8 @@ package final class ServedFleet: FleetControl {
             if !upstreams.contains(where: { $0.specification.pool.name == old.specification.pool.name }) {
                 changes.append("upstreams \(old.specification.pool.name) removed")
             }
+            old.task.cancel()
+            // Streams that it has end in their time.
             Task {
                 try? await Task.sleep(for: .seconds(600))
                 await Self.end(old)
@@ -213,7 +216,7 @@ package final class ServedFleet: FleetControl {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await part.model.waitUntilReady() }
             group.addTask {
-                await part.task.value
+                guard await part.ended.wait() != nil else { return }
                 throw EngineError(.unavailable, "The model \(part.served.name) did not start; the log says why.")
             }
             defer { group.cancelAll() }
@@ -244,14 +247,16 @@ package final class ServedFleet: FleetControl {
         let served = ServedModel(
             model.engine.model, names: specification.names, root: specification.root,
             maxModelLength: model.engine.maxModelLength, maxSamples: maxSamples)
-        let task = Task {
+        let ended = OneShot<Void>()
+        Task {
             do throws(EngineError) {
                 try await model.run()
             } catch {
                 self.gaveUp(model, error)
             }
+            ended.set(())
         }
-        return Part(model: model, served: served, task: task)
+        return Part(model: model, served: served, ended: ended)
     }
 
     private func makePart(_ specification: FleetSpecification.Upstreams) throws -> UpstreamPart {

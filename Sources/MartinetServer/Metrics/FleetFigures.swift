@@ -5,7 +5,7 @@ struct FleetFigures {
     let registry: MetricsRegistry
     let fleet: any FleetControl
 
-    private static let states = ["starting", "ready", "restarting", "failed", "leaving"]
+    private static let states = ["starting", "ready", "restarting", "failed", "stopped"]
 
     func register() {
         let registry = registry

@@ -16,6 +16,7 @@ final class ServerMetrics: Sendable {
     let httpDurations: MetricFamily<MetricHistogram>
     private let tokensPerSecond, utilization: MetricGauge
     private let directory: ModelDirectory
+    private let workers: @Sendable () -> [Int]
     private let models = Mutex<[String: ModelMetrics]>([:])
 
     /// Our own: fine where a small model answers.
@@ -23,8 +24,12 @@ final class ServerMetrics: Sendable {
         0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
     ]
 
-    init(directory: ModelDirectory, state: ServerState, version: String) {
+    /// - Parameter workers: the processes of the workers.
+    init(
+        directory: ModelDirectory, state: ServerState, version: String, workers: @escaping @Sendable () -> [Int]
+    ) {
         self.directory = directory
+        self.workers = workers
         let registry = registry
         requests = registry.counter("vllm_requests_total", help: "Prompts taken to generate.")
         successes = registry.counter("vllm_requests_success_total", help: "Prompts answered in full.")
@@ -58,7 +63,8 @@ final class ServerMetrics: Sendable {
         ).set(1)
         registry.gauge("process_start_time_seconds", help: "When the process started, in seconds since 1970.").set(
             ProcessFigures.now)
-        TotalFigures(registry: registry, directory: directory, state: state).register()
+        TotalFigures(registry: registry, directory: directory, state: state, workers: workers).register()
+        UpstreamFigures(registry: registry, directory: directory).register()
         for deployment in directory.all { _ = model(deployment) }
     }
 
@@ -72,10 +78,14 @@ final class ServerMetrics: Sendable {
         }
     }
 
+    private var processorSeconds: Double {
+        workers().reduce(ProcessFigures.processorSeconds) { $0 + ProcessFigures.processorSeconds(of: $1) }
+    }
+
     /// Observes rates once a second.
     func sample() async {
         var window: [(time: ContinuousClock.Instant, tokens: UInt64)] = []
-        var processor = ProcessFigures.processorSeconds
+        var processor = processorSeconds
         var before = ContinuousClock.now
         while !Task.isCancelled {
             let now = ContinuousClock.now
@@ -86,10 +96,12 @@ final class ServerMetrics: Sendable {
                 let seconds = (last.time - first.time) / .seconds(1)
                 tokensPerSecond.set(Double(last.tokens &- first.tokens) / seconds)
             }
-            let used = ProcessFigures.processorSeconds
+            // A worker that ended takes its time with it.
+            let used = processorSeconds
             let elapsed = (now - before) / .seconds(1)
             if elapsed > 0.01 {
-                utilization.set(min(1, (used - processor) / elapsed / Double(ProcessFigures.processorCount)))
+                let share = (used - processor) / elapsed / Double(ProcessFigures.processorCount)
+                utilization.set(min(1, max(0, share)))
             }
             (processor, before) = (used, now)
             guard (try? await Task.sleep(for: .seconds(1))) != nil else { return }

@@ -1,6 +1,7 @@
 internal import HTTPTypes
 internal import Hummingbird
 internal import MartinetAPI
+internal import MartinetEngine
 internal import NIOCore
 
 /// The routes that look after the workers. They answer to this machine alone.
@@ -59,6 +60,8 @@ struct AdminRoutes: Sendable {
             return try await action()
         } catch let error as APIError {
             throw error
+        } catch let error as EngineError where error.code == .invalidParameter {
+            throw APIError(error)
         } catch {
             throw APIError(status: 500, "\(error)", type: "server_error", code: "not_changed")
         }

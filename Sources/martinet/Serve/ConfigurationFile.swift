@@ -91,6 +91,7 @@ struct ConfigurationFile {
             throw ValidationError("\(place).serves is required: the names of models that the pool answers to.")
         }
         mapping["serves"] = nil
+        guard mapping["name"] != nil else { throw ValidationError("\(place).name is required.") }
         let pool = try decode(UpstreamPoolConfiguration.self, .mapping(mapping), at: place)
         do {
             try pool.validate()
@@ -120,6 +121,8 @@ struct ConfigurationFile {
             }
         guard let context else { return "\(error)" }
         if let cause = context.underlyingError as? UpstreamConfigurationError { return "\(cause)" }
+        // Some say the place themselves.
+        guard !context.debugDescription.contains(": ") else { return context.debugDescription }
         let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
         return path.isEmpty ? context.debugDescription : "\(path): \(context.debugDescription)"
     }

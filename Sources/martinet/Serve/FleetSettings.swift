@@ -13,7 +13,7 @@ struct FleetSettings {
     var models: [String]
     /// The model of the command line, where there is one.
     var model: String?
-    var servedNames: [String]
+    var server: ServerFlags
     var logLevel: String?
     var logFormat: String?
     var fleet: FleetFlags
@@ -34,7 +34,8 @@ struct FleetSettings {
             }
             let single = settings.text("model", model)
             if let wanted = single ?? (models.isEmpty && file.isEmpty ? Catalogue.defaultName : nil) {
-                specification.models.insert(try local(wanted, name: nil, aliases: servedNames, settings), at: 0)
+                specification.models.insert(
+                    try local(wanted, name: nil, aliases: server.names(settings), settings), at: 0)
             }
         }
         for model in file.models {

@@ -46,7 +46,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private var fleetSettings: FleetSettings {
         FleetSettings(
-            models: models, model: model, servedNames: server.servedModelName, logLevel: server.logLevel,
+            models: models, model: model, server: server, logLevel: server.logLevel,
             logFormat: server.logFormat, fleet: fleet, engine: engine,
             startsWorkers: true)
     }
@@ -66,8 +66,9 @@ struct ServeCommand: AsyncParsableCommand {
         let engine = InferenceEngine(
             model: loaded.text, engine: try Engine(model: loaded, plan: plan, options: options))
         let own = parts.count == 2 ? parts[0] : (wanted.contains("/") ? loaded.name : wanted)
+        let names = server.names(settings)
         let served = ServedModel(
-            loaded.text, names: server.names(settings, model: own), root: wanted, maxModelLength: engine.maxModelLength,
+            loaded.text, names: names.isEmpty ? [own] : names, root: wanted, maxModelLength: engine.maxModelLength,
             maxSamples: options.maxNumSeqs)
         Self.describe(
             names: served.names, shape: loaded.configuration, facts: loaded.facts, plan: plan, options: options,
@@ -95,7 +96,8 @@ struct ServeCommand: AsyncParsableCommand {
         Console.output(
             "Batch      up to \(options.maxNumSeqs) sequences and \(limits.maxBatchedTokens) tokens a step, dtype "
                 + "\(options.dtype.rawValue), prefix caching \(options.enablePrefixCaching ? "on" : "off"), "
-                + "\(options.threads.map { "\($0) threads" } ?? "all cores")")
+                + "\(options.threads.map { "\($0) threads" } ?? (workers ?? 1 > 1 ? "a share of the cores" : "all cores"))"
+        )
         if let workers { Console.output("Workers    \(workers)") }
     }
 }
@@ -123,7 +125,7 @@ struct GatewayCommand: AsyncParsableCommand {
         let logger = try settings.logger(level: server.logLevel, format: server.logFormat)
         Console.output("Martinet \(Martinet.version)")
         let fleet = FleetSettings(
-            models: [], model: nil, servedNames: [], logLevel: server.logLevel, logFormat: server.logFormat,
+            models: [], model: nil, server: server, logLevel: server.logLevel, logFormat: server.logFormat,
             fleet: fleet, engine: EngineFlags(), startsWorkers: false)
         try await fleet.serve(server, configuration: configuration, logger: logger, since: begin)
     }

@@ -320,10 +320,10 @@ struct ServerFlags: ParsableArguments {
         return configuration
     }
 
-    func names(_ settings: Settings, model: String) -> [String] {
-        if !servedModelName.isEmpty { return servedModelName }
-        let listed = settings.text("served-model-name", nil)?.split(separator: ",").map(String.init) ?? []
-        return listed.isEmpty ? [model] : listed
+    /// The names that the command line's model is served under; empty where none is given.
+    func names(_ settings: Settings) -> [String] {
+        guard servedModelName.isEmpty else { return servedModelName }
+        return settings.text("served-model-name", nil)?.split(separator: ",").map(String.init) ?? []
     }
 }
 
