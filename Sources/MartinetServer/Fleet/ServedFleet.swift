@@ -14,6 +14,8 @@ package final class ServedFleet: FleetControl {
         var model: any FleetModel
         var served: ServedModel
         var task: Task<Void, Never>
+        /// Why its workers were given up.
+        var failure: OneShot<EngineError>
     }
 
     private struct UpstreamPart {
@@ -74,14 +76,7 @@ package final class ServedFleet: FleetControl {
             state.withLock { $0.upstreams.append(part) }
         }
         publish()
-        for part in state.withLock(\.parts) {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { await part.model.waitUntilReady() }
-                group.addTask { [failure] in if let error = await failure.wait() { throw error } }
-                defer { group.cancelAll() }
-                try await group.next()
-            }
-        }
+        for part in state.withLock(\.parts) { try await Self.waitUntilReady(part) }
     }
 
     /// Returns when the task is cancelled or the process shuts down.
@@ -209,9 +204,10 @@ package final class ServedFleet: FleetControl {
     private static func waitUntilReady(_ part: Part) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await part.model.waitUntilReady() }
+            // Unlike waiting for the task itself, this ends when it is cancelled.
             group.addTask {
-                await part.task.value
-                throw EngineError(.unavailable, "The model \(part.served.name) did not start; the log says why.")
+                guard let error = await part.failure.wait() else { return }
+                throw EngineError(.unavailable, "The model \(part.served.name) did not start: \(error.message)")
             }
             defer { group.cancelAll() }
             try await group.next()
@@ -241,14 +237,16 @@ package final class ServedFleet: FleetControl {
         let served = ServedModel(
             model.engine.model, names: specification.names, root: specification.root,
             maxModelLength: model.engine.maxModelLength, maxSamples: maxSamples)
+        let failure = OneShot<EngineError>()
         let task = Task {
             do throws(EngineError) {
                 try await model.run()
             } catch {
+                failure.set(error)
                 self.gaveUp(model, error)
             }
         }
-        return Part(model: model, served: served, task: task)
+        return Part(model: model, served: served, task: task, failure: failure)
     }
 
     private func makePart(_ specification: FleetSpecification.Upstreams) throws -> UpstreamPart {

@@ -10,6 +10,8 @@ struct StreamFilter: Sendable {
         var kind: RequestKind
         /// Takes the usage event out: the client did not ask for it.
         var stripsUsage: Bool
+        /// Takes the usage out of the chunks with text: only we asked for it.
+        var stripsRunningUsage: Bool
         var maxEventBytes: Int
         /// Whether the text is kept to continue it elsewhere.
         var isContinuable: Bool
@@ -114,6 +116,7 @@ struct StreamFilter: Sendable {
             output = bytes.getSlice(at: bytes.readerIndex, length: end) ?? ByteBuffer()
         }
         pending.moveReaderIndex(forwardBy: end)
+        scanned = max(0, scanned - end)
         if pending.readableBytes == 0 { pending = ByteBuffer() }
         return output
     }
@@ -171,11 +174,16 @@ struct StreamFilter: Sendable {
             func value(_ range: Range<Int>?) -> [UInt8]? { range.map { Array(view[$0]) } }
             identity = Identity(id: value(facts.id), created: value(facts.created), model: value(facts.model))
         }
-        guard isContinued else { return nil }
+        guard isContinued || isRunningUsage(facts) else { return nil }
         return rewritten(view, event, facts)
     }
 
-    /// An event of a later upstream as if the first one had sent it.
+    /// Whether a chunk holds a usage that the client did not ask for.
+    private func isRunningUsage(_ facts: EventFacts) -> Bool {
+        rules.stripsRunningUsage && facts.usage != nil && !facts.isUsageOnly
+    }
+
+    /// An event as the client is to see it: one of a later upstream as if the first one had sent it.
     private mutating func rewritten(
         _ view: UnsafeRawBufferPointer, _ event: Range<Int>, _ facts: EventFacts
     ) -> [UInt8] {
@@ -187,14 +195,17 @@ struct StreamFilter: Sendable {
             output += Array("\n\n".utf8)
         }
         // The client knows who speaks.
-        if facts.isRoleOnly, facts.usage == nil { return output }
+        if isContinued, facts.isRoleOnly, facts.usage == nil || isRunningUsage(facts) { return output }
         var edits: [(range: Range<Int>, bytes: [UInt8])] = []
         for (range, bytes) in [
             (facts.id, identity?.id), (facts.created, identity?.created), (facts.model, identity?.model),
         ] {
             if let range, let bytes { edits.append((range, bytes)) }
         }
-        if let usage = facts.usage { edits.append((usage, corrected(Array(view[usage])))) }
+        if let usage = facts.usage {
+            let isStripped = isRunningUsage(facts)
+            edits.append((usage, isStripped ? Array("null".utf8) : corrected(Array(view[usage]))))
+        }
         edits.sort { $0.range.lowerBound < $1.range.lowerBound }
         var position = event.lowerBound
         for edit in edits where edit.range.lowerBound >= position {
