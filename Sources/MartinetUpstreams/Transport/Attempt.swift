@@ -202,6 +202,7 @@ extension Member {
             return .tooLarge(id, "an answer of more than \(client.limits.maxAnswerBytes) bytes")
         case Exchange.Failure.cancelled, is CancellationError: return .cancelled
         case HTTPParserError.headerOverflow: return .tooLarge(id, "a head that is too large")
+        case HTTPParserError.invalidEOFState: return failed("closed the connection before the answer's end")
         case is HTTPParserError: return .badAnswer(id, "something that is not HTTP")
         case let error as HTTPClientError where error == .deadlineExceeded:
             if let deadline, deadline <= .now { return .deadlineExceeded("at upstream \(id)") }
