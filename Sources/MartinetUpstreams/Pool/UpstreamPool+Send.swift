@@ -19,9 +19,7 @@ extension UpstreamPool {
         var filter: StreamFilter?
         if request.body.isStream {
             let rules = StreamFilter.Rules(
-                kind: request.body.kind, stripsUsage: !request.body.wantsUsage,
-                stripsRunningUsage: canContinue && !request.body.wantsRunningUsage,
-                maxEventBytes: configuration.maxEventBytes, isContinuable: canContinue)
+                request.body, maxEventBytes: configuration.maxEventBytes, isContinuable: canContinue)
             filter = StreamFilter(rules, body: request.body, upstream: "")
         }
         let search = Search(request: request, edits: [], filter: filter, record: record, isContinuation: false)

@@ -1,12 +1,12 @@
 internal import MartinetAPI
-internal import NIOCore
+package import NIOCore
 
 /// Cuts what an upstream sends into whole events, keeps account of them, and changes only those that must change.
 ///
 /// Bytes of events that stay as they are go through in slices of what came in.
-struct StreamFilter: Sendable {
+package struct StreamFilter: Sendable {
     /// Fixed facts about the request's stream.
-    struct Rules: Sendable {
+    package struct Rules: Sendable {
         var kind: RequestKind
         /// Takes the usage event out: the client did not ask for it.
         var stripsUsage: Bool
@@ -15,6 +15,15 @@ struct StreamFilter: Sendable {
         var maxEventBytes: Int
         /// Whether the text is kept to continue it elsewhere.
         var isContinuable: Bool
+
+        /// Rules for a request's stream.
+        package init(_ body: UpstreamRequestBody, maxEventBytes: Int, isContinuable: Bool) {
+            kind = body.kind
+            stripsUsage = !body.wantsUsage
+            stripsRunningUsage = isContinuable && !body.wantsRunningUsage
+            self.maxEventBytes = maxEventBytes
+            self.isContinuable = isContinuable
+        }
     }
 
     /// What all events of a stream have in common, as the first one spelt it.
@@ -27,15 +36,15 @@ struct StreamFilter: Sendable {
     /// The upstream that is being read, for messages.
     private(set) var upstream: String
     /// Whether the answer's first token was seen.
-    private(set) var hasContent = false
+    package private(set) var hasContent = false
     /// Whether the segment of the current upstream has given content.
     private(set) var hasSegmentContent = false
     /// Whether the choice's end was seen.
-    private(set) var isFinished = false
+    package private(set) var isFinished = false
     /// Whether `[DONE]` was seen.
-    private(set) var isDone = false
+    package private(set) var isDone = false
     /// Why nothing after the output so far can be used.
-    private(set) var failure: UpstreamError?
+    package private(set) var failure: UpstreamError?
     /// The prompt's tokens, where the upstream said.
     private(set) var promptTokens: Int?
     /// What is needed to go on elsewhere.
@@ -51,7 +60,8 @@ struct StreamFilter: Sendable {
     private var isContinued = false
     private var announces = false
 
-    init(_ rules: Rules, body: UpstreamRequestBody, upstream: String) {
+    /// An account of a stream that has not begun.
+    package init(_ rules: Rules, body: UpstreamRequestBody, upstream: String) {
         self.rules = rules
         self.upstream = upstream
         continuation = Continuation(body, isAllowed: rules.isContinuable)
@@ -71,7 +81,7 @@ struct StreamFilter: Sendable {
     }
 
     /// Takes bytes; gives the events that are whole now.
-    mutating func take(_ chunk: ByteBuffer) -> ByteBuffer {
+    package mutating func take(_ chunk: ByteBuffer) -> ByteBuffer {
         guard failure == nil, !isDone else { return ByteBuffer() }
         if pending.readableBytes == 0 {
             pending = chunk
