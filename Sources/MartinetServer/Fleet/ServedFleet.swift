@@ -13,8 +13,9 @@ package final class ServedFleet: FleetControl {
     private struct Part {
         var model: any FleetModel
         var served: ServedModel
-        /// Set when the model has no workers any more.
-        let ended: OneShot<Void>
+        var task: Task<Void, Never>
+        /// Why its workers were given up.
+        var failure: OneShot<EngineError>
     }
 
     private struct UpstreamPart {
@@ -77,14 +78,7 @@ package final class ServedFleet: FleetControl {
         }
         state.withLock { $0.rules = specification.rules }
         publish()
-        for part in state.withLock(\.parts) {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { await part.model.waitUntilReady() }
-                group.addTask { [failure] in if let error = await failure.wait() { throw error } }
-                defer { group.cancelAll() }
-                try await group.next()
-            }
-        }
+        for part in state.withLock(\.parts) { try await Self.waitUntilReady(part) }
     }
 
     /// Returns when the task is cancelled or the process shuts down.
@@ -111,7 +105,7 @@ package final class ServedFleet: FleetControl {
                 group.addTask {
                     part.model.pool.stop()
                     await part.model.end(deadline: .seconds(5))
-                    _ = await part.ended.wait()
+                    await part.task.value
                 }
             }
             for part in upstreams { group.addTask { await Self.end(part) } }
@@ -215,9 +209,10 @@ package final class ServedFleet: FleetControl {
     private static func waitUntilReady(_ part: Part) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await part.model.waitUntilReady() }
+            // Unlike waiting for the task itself, this ends when it is cancelled.
             group.addTask {
-                guard await part.ended.wait() != nil else { return }
-                throw EngineError(.unavailable, "The model \(part.served.name) did not start; the log says why.")
+                guard let error = await part.failure.wait() else { return }
+                throw EngineError(.unavailable, "The model \(part.served.name) did not start: \(error.message)")
             }
             defer { group.cancelAll() }
             try await group.next()
@@ -247,16 +242,16 @@ package final class ServedFleet: FleetControl {
         let served = ServedModel(
             model.engine.model, names: specification.names, root: specification.root,
             maxModelLength: model.engine.maxModelLength, maxSamples: maxSamples)
-        let ended = OneShot<Void>()
-        Task {
+        let failure = OneShot<EngineError>()
+        let task = Task {
             do throws(EngineError) {
                 try await model.run()
             } catch {
+                failure.set(error)
                 self.gaveUp(model, error)
             }
-            ended.set(())
         }
-        return Part(model: model, served: served, ended: ended)
+        return Part(model: model, served: served, task: task, failure: failure)
     }
 
     private func makePart(_ specification: FleetSpecification.Upstreams) throws -> UpstreamPart {

@@ -7,8 +7,7 @@ extension UpstreamError {
     ///
     /// - Parameters:
     ///   - body: as much of it as was read.
-    ///   - secret: what must never be shown.
-    init(status: Int, headers: HTTPHeaders, body: ByteBuffer, upstream: String, secret: String?) {
+    init(status: Int, headers: HTTPHeaders, body: ByteBuffer, upstream: String) {
         let retryAfter = headers.first(name: "retry-after").flatMap { Int($0) }.map { min(max($0, 0), 3600) }
         let said = "Upstream \(upstream) answered \(status)"
         switch status {
@@ -25,7 +24,7 @@ extension UpstreamError {
         case 503, 504:
             self.init(.failed, "\(said).", status: status, isRetryable: true, retryAfter: retryAfter)
         case 400..<500:
-            let answer = APIError(upstreamStatus: status, body: body, said: said, secret: secret)
+            let answer = APIError(upstreamStatus: status, body: body, said: said)
             self.init(.refused, answer.message, status: status, answer: answer)
         case 500...:
             self.init(.failed, "\(said).", status: 502, isRetryable: true)
@@ -35,15 +34,30 @@ extension UpstreamError {
     }
 }
 
+extension Member {
+    /// An error without the member's API key, wherever the member quoted it.
+    func hidingKey(in error: UpstreamError) -> UpstreamError {
+        guard let key = client.credential.key(now: .now) else { return error }
+        func hiding(_ text: String) -> String { text.replacing(key, with: "[redacted]") }
+        var error = error
+        error.message = hiding(error.message)
+        if let answer = error.answer {
+            error.answer = APIError(
+                status: answer.status, hiding(answer.message), type: hiding(answer.type),
+                parameter: answer.parameter.map(hiding), code: answer.code.map(hiding), retryAfter: answer.retryAfter)
+        }
+        return error
+    }
+}
+
 extension APIError {
     /// An upstream's refusal in OpenAI's shape, whichever of the usual shapes it had.
-    fileprivate init(upstreamStatus status: Int, body: ByteBuffer, said: String, secret: String?) {
+    fileprivate init(upstreamStatus status: Int, body: ByteBuffer, said: String) {
         let document = try? JSONParser.parse(Array(body.readableBytesView))
         // OpenAI's and vLLM's new shape, vLLM's old shape, FastAPI's.
         var error = document?["error"] ?? document
         if case .string(let text)? = error { error = .object([(key: "message", value: .string(text))]) }
-        var message = error?["message"]?.string ?? error?["detail"]?.string ?? "\(said)."
-        if let secret, !secret.isEmpty { message = message.replacing(secret, with: "[redacted]") }
+        let message = error?["message"]?.string ?? error?["detail"]?.string ?? "\(said)."
         let code = error?["code"].flatMap { $0.string ?? $0.integer.map(String.init) }
         self.init(
             status: status, String(message.prefix(4096)),

@@ -19,8 +19,7 @@ extension UpstreamPool {
         var filter: StreamFilter?
         if request.body.isStream {
             let rules = StreamFilter.Rules(
-                kind: request.body.kind, stripsUsage: !request.body.wantsUsage,
-                maxEventBytes: configuration.maxEventBytes, isContinuable: canContinue)
+                request.body, maxEventBytes: configuration.maxEventBytes, isContinuable: canContinue)
             filter = StreamFilter(rules, body: request.body, upstream: "")
         }
         let search = Search(request: request, edits: [], filter: filter, record: record, isContinuation: false)
@@ -151,9 +150,18 @@ extension UpstreamPool {
         let configuration = lease.member.client.configuration
         let edits = body.edits(
             model: body.model.flatMap { configuration.models[$0] },
-            addsUsage: search.filter != nil && configuration.asksForUsage && !body.wantsUsage && body.kind != .other)
+            usage: search.filter == nil || body.kind == .other ? nil : Self.usageWish(configuration, body))
         return Attempt(
             lease: lease, body: body, bytes: body.applying(search.edits + edits), headers: search.request.headers,
             deadline: search.request.deadline, filter: search.filter)
+    }
+
+    /// A stream that another member may continue is counted on the way: a chunk may hold several tokens.
+    private static func usageWish(
+        _ configuration: UpstreamConfiguration, _ body: UpstreamRequestBody
+    ) -> UpstreamRequestBody.UsageWish? {
+        guard configuration.asksForUsage else { return nil }
+        if configuration.allowsContinuation { return body.wantsUsage && body.wantsRunningUsage ? nil : .running }
+        return body.wantsUsage ? nil : .final
     }
 }

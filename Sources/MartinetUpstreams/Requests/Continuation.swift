@@ -24,11 +24,12 @@ struct Continuation: Sendable {
     /// Adds what one event brought.
     mutating func add(_ facts: EventFacts, in bytes: UnsafeRawBufferPointer) {
         if facts.isUncontinuable { refuse("its stream holds more than the text of one choice") }
-        if let range = facts.text {
+        if let range = facts.text, obstacle == nil { text.append(contentsOf: bytes[range]) }
+        if let counted = facts.completionTokens {
+            tokens = max(tokens, base + counted)
+        } else if facts.text?.isEmpty == false {
             tokens += 1
-            if obstacle == nil { text.append(contentsOf: bytes[range]) }
         }
-        if let counted = facts.completionTokens { tokens = max(tokens, base + counted) }
         // What a long text costs in memory is bounded like an answer that is no stream.
         if text.count > Self.maxTextBytes { refuse("its text is too long") }
     }

@@ -57,6 +57,8 @@ package struct UpstreamRequestBody: Sendable {
     let kind: RequestKind
     /// Whether the client wants the usage at a stream's end.
     let wantsUsage: Bool
+    /// Whether the client wants it with every chunk.
+    let wantsRunningUsage: Bool
     private let ranges: [Range<Int>?]
     private let closingPosition: Int
     private let isEmpty: Bool
@@ -89,7 +91,13 @@ package struct UpstreamRequestBody: Sendable {
         }
         if case .bool(true)? = value(.stream) { isStream = true } else { isStream = false }
         maxTokens = (value(.maxCompletionTokens) ?? value(.maxTokens))?.integer.map { max($0, 0) }
-        if case .bool(true)? = value(.streamOptions)?["include_usage"] { wantsUsage = true } else { wantsUsage = false }
+        let options = value(.streamOptions)
+        if case .bool(true)? = options?["include_usage"] { wantsUsage = true } else { wantsUsage = false }
+        if case .bool(true)? = options?["continuous_usage_stats"] {
+            wantsRunningUsage = true
+        } else {
+            wantsRunningUsage = false
+        }
     }
 
     private static func walk(
@@ -165,24 +173,33 @@ package struct UpstreamRequestBody: Sendable {
         return result
     }
 
+    /// The usage that a member is asked for.
+    enum UsageWish {
+        /// At the stream's end.
+        case final
+        /// With every chunk, and at the end.
+        case running
+    }
+
     /// The changes that a member's configuration asks for.
     ///
     /// - Parameters:
     ///   - model: the upstream's name of the model, where it differs.
-    ///   - addsUsage: asks for the usage at the stream's end.
-    func edits(model: String?, addsUsage: Bool) -> [Edit] {
+    ///   - usage: which usage to ask for beside what the client wants.
+    func edits(model: String?, usage: UsageWish?) -> [Edit] {
         var edits: [Edit] = []
         if let model, range(of: .model) != nil {
             var writer = JSONWriter()
             writer.value(model)
             edits.append(setting(.model, to: writer.bytes))
         }
-        if addsUsage {
+        if let usage {
+            let names = usage == .running ? ["include_usage", "continuous_usage_stats"] : ["include_usage"]
             var options: [(key: String, value: JSONValue)] = []
             if case .object(let members)? = value(of: .streamOptions) {
-                options = members.filter { $0.key != "include_usage" }
+                options = members.filter { !names.contains($0.key) }
             }
-            options.append((key: "include_usage", value: .bool(true)))
+            options += names.map { (key: $0, value: .bool(true)) }
             var writer = JSONWriter()
             writer.value(.object(options))
             edits.append(setting(.streamOptions, to: writer.bytes))

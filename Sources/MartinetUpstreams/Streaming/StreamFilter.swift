@@ -1,18 +1,29 @@
 internal import MartinetAPI
-internal import NIOCore
+package import NIOCore
 
 /// Cuts what an upstream sends into whole events, keeps account of them, and changes only those that must change.
 ///
 /// Bytes of events that stay as they are go through in slices of what came in.
-struct StreamFilter: Sendable {
+package struct StreamFilter: Sendable {
     /// Fixed facts about the request's stream.
-    struct Rules: Sendable {
+    package struct Rules: Sendable {
         var kind: RequestKind
         /// Takes the usage event out: the client did not ask for it.
         var stripsUsage: Bool
+        /// Takes the usage out of the chunks with text: only we asked for it.
+        var stripsRunningUsage: Bool
         var maxEventBytes: Int
         /// Whether the text is kept to continue it elsewhere.
         var isContinuable: Bool
+
+        /// Rules for a request's stream.
+        package init(_ body: UpstreamRequestBody, maxEventBytes: Int, isContinuable: Bool) {
+            kind = body.kind
+            stripsUsage = !body.wantsUsage
+            stripsRunningUsage = isContinuable && !body.wantsRunningUsage
+            self.maxEventBytes = maxEventBytes
+            self.isContinuable = isContinuable
+        }
     }
 
     /// What all events of a stream have in common, as the first one spelt it.
@@ -25,15 +36,15 @@ struct StreamFilter: Sendable {
     /// The upstream that is being read, for messages.
     private(set) var upstream: String
     /// Whether the answer's first token was seen.
-    private(set) var hasContent = false
+    package private(set) var hasContent = false
     /// Whether the segment of the current upstream has given content.
     private(set) var hasSegmentContent = false
     /// Whether the choice's end was seen.
-    private(set) var isFinished = false
+    package private(set) var isFinished = false
     /// Whether `[DONE]` was seen.
-    private(set) var isDone = false
+    package private(set) var isDone = false
     /// Why nothing after the output so far can be used.
-    private(set) var failure: UpstreamError?
+    package private(set) var failure: UpstreamError?
     /// The prompt's tokens, where the upstream said.
     private(set) var promptTokens: Int?
     /// What is needed to go on elsewhere.
@@ -49,7 +60,8 @@ struct StreamFilter: Sendable {
     private var isContinued = false
     private var announces = false
 
-    init(_ rules: Rules, body: UpstreamRequestBody, upstream: String) {
+    /// An account of a stream that has not begun.
+    package init(_ rules: Rules, body: UpstreamRequestBody, upstream: String) {
         self.rules = rules
         self.upstream = upstream
         continuation = Continuation(body, isAllowed: rules.isContinuable)
@@ -69,7 +81,7 @@ struct StreamFilter: Sendable {
     }
 
     /// Takes bytes; gives the events that are whole now.
-    mutating func take(_ chunk: ByteBuffer) -> ByteBuffer {
+    package mutating func take(_ chunk: ByteBuffer) -> ByteBuffer {
         guard failure == nil, !isDone else { return ByteBuffer() }
         if pending.readableBytes == 0 {
             pending = chunk
@@ -114,6 +126,7 @@ struct StreamFilter: Sendable {
             output = bytes.getSlice(at: bytes.readerIndex, length: end) ?? ByteBuffer()
         }
         pending.moveReaderIndex(forwardBy: end)
+        scanned = max(0, scanned - end)
         if pending.readableBytes == 0 { pending = ByteBuffer() }
         return output
     }
@@ -171,11 +184,16 @@ struct StreamFilter: Sendable {
             func value(_ range: Range<Int>?) -> [UInt8]? { range.map { Array(view[$0]) } }
             identity = Identity(id: value(facts.id), created: value(facts.created), model: value(facts.model))
         }
-        guard isContinued else { return nil }
+        guard isContinued || isRunningUsage(facts) else { return nil }
         return rewritten(view, event, facts)
     }
 
-    /// An event of a later upstream as if the first one had sent it.
+    /// Whether a chunk holds a usage that the client did not ask for.
+    private func isRunningUsage(_ facts: EventFacts) -> Bool {
+        rules.stripsRunningUsage && facts.usage != nil && !facts.isUsageOnly
+    }
+
+    /// An event as the client is to see it: one of a later upstream as if the first one had sent it.
     private mutating func rewritten(
         _ view: UnsafeRawBufferPointer, _ event: Range<Int>, _ facts: EventFacts
     ) -> [UInt8] {
@@ -187,14 +205,17 @@ struct StreamFilter: Sendable {
             output += Array("\n\n".utf8)
         }
         // The client knows who speaks.
-        if facts.isRoleOnly, facts.usage == nil { return output }
+        if isContinued, facts.isRoleOnly, facts.usage == nil || isRunningUsage(facts) { return output }
         var edits: [(range: Range<Int>, bytes: [UInt8])] = []
         for (range, bytes) in [
             (facts.id, identity?.id), (facts.created, identity?.created), (facts.model, identity?.model),
         ] {
             if let range, let bytes { edits.append((range, bytes)) }
         }
-        if let usage = facts.usage { edits.append((usage, corrected(Array(view[usage])))) }
+        if let usage = facts.usage {
+            let isStripped = isRunningUsage(facts)
+            edits.append((usage, isStripped ? Array("null".utf8) : corrected(Array(view[usage]))))
+        }
         edits.sort { $0.range.lowerBound < $1.range.lowerBound }
         var position = event.lowerBound
         for edit in edits where edit.range.lowerBound >= position {

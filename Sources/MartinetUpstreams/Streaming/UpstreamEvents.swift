@@ -73,7 +73,7 @@ final class UpstreamStream: Sendable {
             return held
         }
         while true {
-            let failure: UpstreamError
+            var failure: UpstreamError
             if let broken = state.open.filter.failure {
                 failure = broken
             } else {
@@ -92,6 +92,7 @@ final class UpstreamStream: Sendable {
                 end(&state)
                 return ByteBuffer(bytes: ServerSentEvents.done)
             }
+            failure = state.open.lease.member.hidingKey(in: failure)
             state.open.lease.fail(failure)
             state.open.exchange.cancel()
             if let events = await resume(&state, after: failure) { return events }

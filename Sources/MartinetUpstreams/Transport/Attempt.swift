@@ -40,6 +40,7 @@ struct Attempt: Sendable {
         do {
             return try await attempt()
         } catch {
+            let error = member.hidingKey(in: error)
             lease.fail(error)
             throw error
         }
@@ -136,8 +137,7 @@ struct Attempt: Sendable {
         guard head.status != .ok else { return }
         let body = body.getSlice(at: body.readerIndex, length: min(body.readableBytes, 64 << 10)) ?? ByteBuffer()
         throw UpstreamError(
-            status: Int(head.status.code), headers: head.headers, body: body, upstream: member.id,
-            secret: member.client.credential.key(now: .now))
+            status: Int(head.status.code), headers: head.headers, body: body, upstream: member.id)
     }
 
     private func wrongType(_ head: HTTPResponseHead) -> UpstreamError {
@@ -159,13 +159,12 @@ extension Lease {
             let (head, body) = try await exchange.whole()
             guard head.status == .ok else {
                 throw UpstreamError(
-                    status: Int(head.status.code), headers: head.headers, body: body, upstream: member.id,
-                    secret: member.client.credential.key(now: .now))
+                    status: Int(head.status.code), headers: head.headers, body: body, upstream: member.id)
             }
             succeed()
             close()
         } catch {
-            let error = member.error(error, deadline: .now, waited: timeout)
+            let error = member.hidingKey(in: member.error(error, deadline: .now, waited: timeout))
             fail(error)
             throw error
         }
@@ -202,6 +201,7 @@ extension Member {
             return .tooLarge(id, "an answer of more than \(client.limits.maxAnswerBytes) bytes")
         case Exchange.Failure.cancelled, is CancellationError: return .cancelled
         case HTTPParserError.headerOverflow: return .tooLarge(id, "a head that is too large")
+        case HTTPParserError.invalidEOFState: return failed("closed the connection before the answer's end")
         case is HTTPParserError: return .badAnswer(id, "something that is not HTTP")
         case let error as HTTPClientError where error == .deadlineExceeded:
             if let deadline, deadline <= .now { return .deadlineExceeded("at upstream \(id)") }
