@@ -7,7 +7,7 @@ BUILD := .build/release
 # One configuration for everything: what serves is what is tested, and nothing is built twice.
 SWIFT_TEST := swift test -c release --disable-testable-imports
 
-.PHONY: serve build test sanitize unit e2e bench compare lint format fixtures clean
+.PHONY: serve build test sanitize unit e2e bench compare chaos gateway-bench lint format fixtures clean
 
 ## serve: build, fetch the model and serve it on port 8000
 serve: build
@@ -51,6 +51,16 @@ bench: build
 compare: build
 	scripts/bootstrap.sh compare
 	python3 Benchmarks/compare.py --model $(MODEL) $(FLAGS)
+
+## chaos: workers killed and stopped 100 times while streams run (FLAGS are pytest's)
+chaos: build
+	scripts/bootstrap.sh test
+	MARTINET_CHAOS_KILLS=100 .venv-test/bin/python -m pytest e2e/test_chaos.py -o timeout=3600 $(FLAGS)
+
+## gateway-bench: what the gateway costs, with nginx as upstream and wrk and hey as clients
+gateway-bench: build
+	scripts/bootstrap.sh gateway-bench
+	python3 Benchmarks/gateway.py $(FLAGS)
 
 ## lint: format and style, as .ci/run wants them
 lint:

@@ -11,7 +11,7 @@ STREAMS = 32
 KILLS = int(os.environ.get("MARTINET_CHAOS_KILLS", "20"))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120 + 24 * KILLS)
 @pytest.mark.parametrize("count", [1, 2])
 def test_workers_are_killed(start, count):
     server = start("--workers", str(count), "--max-num-seqs", "32", "--resume-attempts", "100")
@@ -38,7 +38,7 @@ def test_workers_are_killed(start, count):
     assert server.stop() == 0
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120 + 24 * KILLS)
 @pytest.mark.parametrize("count, stops", [(1, max(1, KILLS // 4)), (2, KILLS)])
 def test_workers_are_wedged(start, count, stops):
     server = start("--workers", str(count), "--max-num-seqs", "32", "--worker-stall-timeout", "1.5",

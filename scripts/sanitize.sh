@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 kind=${1:-address}
 case $kind in
-address) filter='MartinetModelFormatsTests|MartinetTensorsTests.ThreadTeam|MartinetEngineTests.(BlockPool|Scheduler|StopText|Sampler|EngineTests)' ;;
+address) filter='MartinetModelFormatsTests|MartinetTensorsTests.ThreadTeam|MartinetEngineTests.(BlockPool|Scheduler|StopText|Sampler|EngineTests)|MartinetFleetTests.(WorkerPoolTests|RoutingPolicyTests|CircuitBreakerTests)' ;;
 thread) filter='MartinetTensorsTests.ThreadTeam' ;;
 *) echo "usage: scripts/sanitize.sh [address|thread]" >&2; exit 64 ;;
 esac

@@ -14,18 +14,19 @@ for model in smollm2 gemma3-270m; do
     .build/release/martinet pull "$model" </dev/null || exit 1
 done
 
-# A test that hangs must not take the whole run with it. The engine's and the server's tests have processes of their own:
-# beside them, tests that compute for a minute would hold every thread that theirs wait for.
+# A test that hangs must not take the whole run with it. The tests of engine, fleet and server have processes of their
+# own: beside them, tests that compute for a minute would hold every thread that theirs wait for.
 swift_test() {
     timeout --kill-after=10 2400 swift test -c release --disable-testable-imports "$@" </dev/null 2>&1 |
         tee -a "$logs/swift" || failed=1
 }
-swift_test --skip 'MartinetServerTests|MartinetEngineTests'
+swift_test --skip 'MartinetServerTests|MartinetEngineTests|MartinetFleetTests|MartinetWorkerProtocolTests|MartinetUpstreamsTests'
 swift_test --filter MartinetEngineTests
-swift_test --filter MartinetServerTests
+swift_test --filter MartinetFleetTests
+swift_test --filter 'MartinetServerTests|MartinetWorkerProtocolTests|MartinetUpstreamsTests'
 neon_failed=0
 scripts/test-neon.sh </dev/null 2>&1 | tee "$logs/neon" || neon_failed=1 failed=1
-timeout --kill-after=10 1200 .venv-test/bin/python -m pytest e2e -q --junitxml="$logs/e2e.xml" </dev/null 2>&1 |
+timeout --kill-after=10 2400 .venv-test/bin/python -m pytest e2e -q --junitxml="$logs/e2e.xml" </dev/null 2>&1 |
     tee "$logs/pytest" || failed=1
 
 # `Test run with 43 tests in 10 suites passed`, and parameterised cases count by their test.
