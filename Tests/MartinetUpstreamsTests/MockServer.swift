@@ -108,7 +108,7 @@ final class MockServer: Sendable {
                 switch end {
                 case .whole: try await writer.finish(nil)
                 case .cut: throw Cut()
-                case .hang: try await Task.sleep(for: .seconds(5))
+                case .hang: try await Task.sleep(for: .seconds(3600))
                 }
             })
     }

@@ -86,7 +86,8 @@ extension Member {
                 return false
             }
             let latest = max(state.lastOutcome, state.lastProbe?.ended ?? state.lastOutcome)
-            guard state.breaker.state != .closed || now - latest >= probe.interval else { return false }
+            let isIdle = state.outstandingRequests == 0 && now - latest >= probe.interval
+            guard isIdle || state.breaker.state != .closed else { return false }
             state.isProbing = true
             return true
         }

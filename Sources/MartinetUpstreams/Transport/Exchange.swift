@@ -42,7 +42,10 @@ final class Exchange: HTTPClientResponseDelegate, Sendable {
         var task: HTTPClient.Task<Void>?
         /// When the reader's patience ends.
         var patience: NIODeadline?
-        var hasTimer = false
+        /// Looks after the reader's patience, or after what is left once the reader has gone.
+        var timer: Scheduled<Void>?
+        /// When the timer looks next.
+        var timerDeadline: NIODeadline?
         /// Whether nobody reads any more and the rest is only awaited so that the connection can be used again.
         var isDraining = false
     }
@@ -129,14 +132,25 @@ final class Exchange: HTTPClientResponseDelegate, Sendable {
     }
 
     private func finish(_ result: Result<Void, any Error>) {
-        let (waiter, demand) = state.withLock {
-            state -> (CheckedContinuation<Void, Never>?, EventLoopPromise<Void>?) in
+        let (waiter, demand, timer) = state.withLock {
+            state -> (CheckedContinuation<Void, Never>?, EventLoopPromise<Void>?, Scheduled<Void>?) in
             if state.end == nil { state.end = result }
             state.patience = nil
-            return (state.waiter.take(), state.demand.take())
+            return (state.waiter.take(), state.demand.take(), state.timer.take())
         }
+        timer?.cancel()
         demand?.succeed()
         waiter?.resume()
+    }
+
+    /// Keeps the timer for as long as the exchange goes on.
+    private func keep(_ timer: Scheduled<Void>) {
+        let useless = state.withLock { state -> Scheduled<Void>? in
+            guard state.end == nil else { return timer }
+            defer { state.timer = timer }
+            return state.timer
+        }
+        useless?.cancel()
     }
 
     // MARK: The reader
@@ -156,7 +170,7 @@ final class Exchange: HTTPClientResponseDelegate, Sendable {
         }
         demand?.succeed()
         guard let task else { return }
-        task.eventLoop.scheduleTask(in: .seconds(1)) { [weak self] in self?.cancel() }
+        keep(task.eventLoop.scheduleTask(in: .seconds(1)) { [weak self] in self?.cancel() })
     }
 
     /// The answer's head.
@@ -164,8 +178,11 @@ final class Exchange: HTTPClientResponseDelegate, Sendable {
         while true {
             let step = state.withLock { state -> Result<HTTPResponseHead?, any Error> in
                 if let head = state.head { return .success(head) }
-                if case .failure(let error)? = state.end { return .failure(error) }
-                return .success(nil)
+                switch state.end {
+                case .failure(let error)?: return .failure(error)
+                case .success?: return .failure(HTTPClientError.remoteConnectionClosed)
+                case nil: return .success(nil)
+                }
             }
             if let head = try step.get() { return head }
             await wait(for: .head, by: patience)
@@ -195,7 +212,9 @@ final class Exchange: HTTPClientResponseDelegate, Sendable {
             let step = state.withLock { state -> Result<(HTTPResponseHead, ByteBuffer)?, any Error> in
                 switch state.end {
                 case .failure(let error)?: .failure(error)
-                case .success?: .success(state.head.map { ($0, state.pending ?? ByteBuffer()) })
+                case .success?:
+                    state.head.map { .success(($0, state.pending ?? ByteBuffer())) }
+                        ?? .failure(HTTPClientError.remoteConnectionClosed)
                 case nil: .success(nil)
                 }
             }
@@ -218,8 +237,10 @@ final class Exchange: HTTPClientResponseDelegate, Sendable {
                     state.waiter = continuation
                     state.wanted = wanted
                     state.patience = patience
-                    guard patience != nil, !state.hasTimer, let task = state.task else { return (false, nil) }
-                    state.hasTimer = true
+                    // A timer that rings before is early enough: it goes on until the patience ends.
+                    guard let patience, let task = state.task, state.timerDeadline.map({ $0 > patience }) ?? true
+                    else { return (false, nil) }
+                    state.timerDeadline = patience
                     return (false, task.eventLoop)
                 }
                 if isReady { continuation.resume() }
@@ -232,19 +253,17 @@ final class Exchange: HTTPClientResponseDelegate, Sendable {
 
     /// One timer serves all waits of the exchange: it looks when it was meant to ring, and goes on if that has moved.
     private func schedule(_ deadline: NIODeadline, on loop: any EventLoop) {
-        loop.scheduleTask(deadline: deadline) { [weak self] in
+        let timer = loop.scheduleTask(deadline: deadline) { [weak self] in
             guard let self else { return }
             let next = state.withLock { state -> NIODeadline? in
-                guard state.end == nil, let patience = state.patience else {
-                    state.hasTimer = false
-                    return nil
-                }
-                return patience
+                state.timerDeadline = state.end == nil ? state.patience : nil
+                return state.timerDeadline
             }
             guard let next else { return }
             if next > .now() { return schedule(next, on: loop) }
             finish(.failure(Failure.timeout))
             state.withLock { $0.task }?.cancel()
         }
+        keep(timer)
     }
 }
