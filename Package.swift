@@ -148,9 +148,11 @@ if !coreOnly {
             "MartinetUpstreamsTests",
             [
                 "MartinetUpstreams", "MartinetFleet",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         tests("MartinetTelemetryTests", ["MartinetTelemetry"]),
         tests(

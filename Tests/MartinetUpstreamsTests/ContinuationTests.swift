@@ -52,7 +52,7 @@ import Testing
                 urls,
                 each: { upstream, index in
                     upstream.allowsContinuation = index == 1
-                    upstream.idleTimeout = .milliseconds(row.end == .hang && index == 0 ? 300 : 20_000)
+                    upstream.idleTimeout = .milliseconds(row.end == .hang && index == 0 ? 1500 : 20_000)
                 }
             ) { pool in
                 let options = row.asksUsage ? #","stream_options":{"include_usage":true}"# : ""

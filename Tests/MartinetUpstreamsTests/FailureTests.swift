@@ -196,7 +196,10 @@ import Testing
         for (end, code) in [(MockServer.End.cut, "upstream_stream_broken"), (.hang, "upstream_stalled")] {
             let server = MockServer { try CountingModel(breaksAfter: 5, end: end, halfEvent: true).answer($0) }
             try await MockServer.with([server]) { urls in
-                try await withPool(urls, each: { upstream, _ in upstream.idleTimeout = .milliseconds(300) }) { pool in
+                try await withPool(
+                    urls,
+                    each: { upstream, _ in upstream.idleTimeout = end == .hang ? .milliseconds(1500) : .seconds(20) }
+                ) { pool in
                     let response = try await pool.send(request(streamRequest))
                     let start = ContinuousClock.now
                     let transcript = try await response.collect()
@@ -257,7 +260,7 @@ import Testing
             }
             try await withPool([urls[1]], each: { upstream, _ in upstream.allowsContinuation = true }) { pool in
                 let long = #"{"prompt":"Count:","stream":true,"max_tokens":100000}"#
-                let transcript = try await pool.send(request(long, deadline: .now + .seconds(1))).collect()
+                let transcript = try await pool.send(request(long, deadline: .now + .seconds(4))).collect()
                 #expect(transcript.errors.first?["code"]?.string == "deadline_exceeded")
                 #expect(transcript.isDoneLast && !transcript.text.isEmpty)
             }

@@ -27,9 +27,11 @@ import Testing
         try await MockServer.with([bad, good]) { urls in
             try await withPool(
                 urls,
-                each: { upstream, _ in
+                each: { upstream, index in
+                    // The one that never answers is not waited for long; the other may be slow on a busy machine.
+                    guard fault == 0, index == 0 else { return }
                     upstream.firstTokenTimeout = .milliseconds(500)
-                    upstream.totalTimeout = .milliseconds(fault == 0 && !stream ? 500 : 60_000)
+                    if !stream { upstream.totalTimeout = .milliseconds(500) }
                 }
             ) { pool in
                 let response = try await pool.send(stream ? request(streamRequest) : request())
@@ -163,7 +165,7 @@ import Testing
                     pool.hedging.delay = .milliseconds(100)
                     pool.hedging.share = 0
                 },
-                each: { upstream, _ in upstream.totalTimeout = .seconds(2) }
+                each: { upstream, index in if index == 0 { upstream.totalTimeout = .seconds(2) } }
             ) { pool in
                 let response = try await pool.send(request(streamRequest, interactive: true))
                 #expect(response.member == "up1" && response.record.figures.isHedged)
