@@ -51,7 +51,8 @@ final class RemoteModel: FleetModel {
     private static func first(of addresses: [WorkerAddress], tls: WorkerClientTLS?) async throws -> WorkerClient {
         var failure: (any Error)?
         // A fleet often starts together with its workers.
-        for _ in 0..<30 {
+        let end = ContinuousClock.now + .seconds(30)
+        repeat {
             for address in addresses {
                 do {
                     return try await WorkerClient.connect(to: address, tls: tls, timeout: .seconds(3))
@@ -60,7 +61,7 @@ final class RemoteModel: FleetModel {
                 }
             }
             try await Task.sleep(for: .seconds(1))
-        }
+        } while .now < end
         throw failure ?? EngineError(.unavailable, "A model needs the address of a worker.")
     }
 
