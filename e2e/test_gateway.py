@@ -2,14 +2,13 @@
 import json
 import re
 import threading
-import time
 from pathlib import Path
 
 import httpx
 import openai
 import pytest
 from conftest import Server
-from fleet import Load, answer, answers, requests, wait_for
+from fleet import answer, answers, requests, wait_for
 from gateways import JSON, kill, lines, written
 
 NO_PROBE = {"probe": {"enabled": False}}
@@ -24,8 +23,8 @@ def servers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("servers")
     servers = [Server(folder / f"log{index}", "--threads", "1", "--max-num-seqs", "16") for index in range(2)]
     yield servers
-    for server in servers:
-        assert server.stop() == 0
+    ends = [server.stop() for server in servers]
+    assert ends == [0, 0]
 
 
 @pytest.fixture(scope="module")

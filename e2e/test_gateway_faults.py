@@ -111,16 +111,18 @@ def gateway(rogues, tmp_path_factory):
         del os.environ["MARTINET_TEST_KEY"]
     bodies = [body | {"model": "smollm2"} for body in requests(4, tokens=60, seed=11)]
     load = Load(gateway.url, bodies, answers(gateway.url, bodies))
-    yield gateway
-    wait_for(lambda: load.events > 200, 120, "good streams")
-    load.finish()
-    assert lines(gateway, "An upstream failed")
-    assert not [line for line in lines(gateway, "An upstream failed") if line["pool"] == "good"]
-    # The key is nowhere.
-    assert KEY not in gateway.log.read_text() + gateway.out.read_text()
-    assert KEY not in gateway.client.get("/metrics").text
-    assert gateway.stop() == 0
-    assert good.stop() == 0
+    try:
+        yield gateway
+        wait_for(lambda: load.events > 200, 120, "good streams")
+        load.finish()
+        assert lines(gateway, "An upstream failed")
+        assert not [line for line in lines(gateway, "An upstream failed") if line["pool"] == "good"]
+        # The key is nowhere.
+        assert KEY not in gateway.log.read_text() + gateway.out.read_text()
+        assert KEY not in gateway.client.get("/metrics").text
+    finally:
+        ends = gateway.stop(), good.stop()
+    assert ends == (0, 0)
 
 
 def logged(gateway, pool: str, code: str) -> bool:

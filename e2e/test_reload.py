@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 
 import pytest
 from conftest import BINARY
@@ -196,7 +195,7 @@ def refused(*arguments: str) -> str:
 
 
 MODEL = {"name": "one", "model": "smollm2"}
-POOL = {"serves": "m", "upstreams": [{"url": "http://127.0.0.1:1"}]}
+POOL = {"name": "p", "serves": "m", "upstreams": [{"url": "http://127.0.0.1:1"}]}
 
 
 @pytest.mark.parametrize("configuration, says", [
@@ -259,3 +258,24 @@ def test_files_that_are_not_there(tmp_path):
 def test_a_gateway_starts_no_workers(tmp_path):
     path = written(tmp_path / "gateway.yaml", {"models": [MODEL]})
     assert "`one`" in refused("gateway", "--config", path)
+
+
+def test_one_of_two_models_cannot_start(tmp_path):
+    broken = {"name": "two", "worker_start_timeout": 0.001} | SMALL
+    path = written(tmp_path / "serve.yaml", {"models": [{"name": "one"} | SMALL, broken]})
+    assert "The model two did not start" in refused("serve", "--config", path)
+
+
+def test_a_reload_with_a_model_that_cannot_start_keeps_what_there_is(start, tmp_path):
+    path = tmp_path / "serve.yaml"
+    server = start("--config", written(path, {"models": [{"name": "one"} | SMALL]}), model=None)
+    before = pids(server)
+    broken = {"name": "two", "worker_start_timeout": 0.001} | SMALL
+    written(path, {"models": [{"name": "one"} | SMALL, broken]})
+    answered = server.client.post("/admin/reload", content="{}", headers=JSON)
+    assert answered.status_code >= 400 and "two did not start" in answered.json()["error"]["message"]
+    assert models(server) == ["one"] and pids(server) == before and text(server, "one")
+    # Nothing keeps the next reload out.
+    written(path, {"models": [{"name": "one"} | SMALL, {"name": "two"} | SMALL]})
+    assert reload_by_route(server) == ["model two added"]
+    assert server.stop() == 0

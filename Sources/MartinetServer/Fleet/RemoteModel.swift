@@ -54,8 +54,10 @@ final class RemoteModel: FleetModel {
         of addresses: [WorkerAddress], tls: WorkerClientTLS?, logger: Logger
     ) async throws -> WorkerClient {
         var failure: (any Error)?
+        var attempt = 0
         // A fleet often starts together with its workers.
-        for attempt in 0..<30 {
+        let end = ContinuousClock.now + .seconds(30)
+        repeat {
             for address in addresses {
                 do {
                     return try await WorkerClient.connect(to: address, tls: tls, timeout: .seconds(3))
@@ -64,8 +66,9 @@ final class RemoteModel: FleetModel {
                     if attempt % 10 == 0 { logger.warning("a worker does not answer", metadata: ["error": "\(error)"]) }
                 }
             }
+            attempt += 1
             try await Task.sleep(for: .seconds(1))
-        }
+        } while .now < end
         throw failure ?? EngineError(.unavailable, "A model needs the address of a worker.")
     }
 

@@ -1,5 +1,6 @@
 internal import GRPCCore
 internal import GRPCNIOTransportHTTP2Posix
+internal import NIOCore
 package import MartinetEngine
 package import MartinetModels
 internal import SwiftProtobuf
@@ -139,20 +140,22 @@ package final class WorkerClient: SequenceEngine {
         _ address: WorkerAddress, _ tls: WorkerClientTLS?
     ) throws(WorkerProtocolError) -> HTTP2ClientTransport.Posix {
         let target: any ResolvableTarget
-        var name = tls?.serverName
         switch address {
         case .unix(let path):
             target = .unixDomainSocket(path: path, authority: "localhost")
         case .tcp(let host, let port):
-            target = .dns(host: host, port: port)
-            // As in a URL.
-            if name == nil, host.contains(":") { name = "[\(host)]:\(port)" }
+            // An address is no name: TLS must not send it as one, and the certificate must hold it as an address.
+            switch try? NIOCore.SocketAddress(ipAddress: host, port: port) {
+            case .v4?: target = .ipv4(address: host, port: port)
+            case .v6?: target = .ipv6(address: host, port: port)
+            default: target = .dns(host: host, port: port)
+            }
         }
         do {
             return try HTTP2ClientTransport.Posix(
                 target: target, transportSecurity: .init(tls),
                 config: .defaults { config in
-                    config.http2.authority = name
+                    config.http2.authority = tls?.serverName
                     // Requests are few and small, and wait for nothing.
                     config.connection.flushCoalescing = nil
                     config.connection.maxIdleTime = nil
