@@ -193,7 +193,7 @@ def test_a_key_of_a_file_that_changes(start, tmp_path):
     rogue = Rogue(sends(body(b'{"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}')))
     key = tmp_path / "key"
     key.write_text("first-key\n")
-    pool = {"serves": "m", "upstreams": [
+    pool = {"name": "p", "serves": "m", "upstreams": [
         {"url": rogue.url, "api_key_file": str(key), "headers": {"X-Team": "red"}, "probe": {"enabled": False}}]}
     gateway = start("--config", written(tmp_path / "gateway.yaml", {"upstreams": [pool]}), model=None,
                     command="gateway")
@@ -224,5 +224,5 @@ def test_a_key_of_a_file_that_changes(start, tmp_path):
 def test_a_key_that_is_missing(tmp_path, settings, says):
     from test_reload import refused
     path = written(tmp_path / "gateway.yaml", {"upstreams": [
-        {"serves": "m", "upstreams": [{"url": "http://127.0.0.1:1"} | settings]}]})
+        {"name": "p", "serves": "m", "upstreams": [{"url": "http://127.0.0.1:1"} | settings]}]})
     assert says in refused("gateway", "--config", path)
