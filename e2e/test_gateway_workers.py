@@ -180,3 +180,34 @@ def test_strangers_are_refused(strangers, name):
     if name != "without-tls":
         assert re.search("certificate|TLS", said, re.IGNORECASE), said
     assert worker.process.poll() is None
+
+
+def test_workers_come_and_go_by_a_file_and_by_a_name(certificates, tmp_path):
+    """A list that changes while streams run: whoever is on it serves, and nothing is lost."""
+    first, second = (Worker(tmp_path / f"worker{index}", certificates) for index in range(2))
+    listed = tmp_path / "workers"
+    listed.write_text(f"# by hand\n{first.address}\n")
+    gateway = Server(tmp_path / "gateway", "--config", written(tmp_path / "gateway.yaml", {"models": [
+        model(certificates, [f"file:{listed}"]),
+        model(certificates, [f"dns:localhost:{first.port}"]) | {"name": "by-name"}]}), model=None, command="gateway")
+
+    def members() -> list[str]:
+        found, = (entry for entry in gateway.client.get("/admin/workers").json()["models"] if entry["model"] == "m")
+        return [worker["id"] for worker in found["workers"] if worker["state"] == "ready"]
+
+    assert members() == [first.address]
+    bodies = [body | {"model": name} for body in requests(6, tokens=60) for name in ("m", "by-name")]
+    expected = answers(gateway.url, bodies)
+    load = Load(gateway.url, bodies, expected)
+    listed.write_text(f"{first.address}\n\n  {second.address}\n")
+    wait_for(lambda: members() == sorted([first.address, second.address]), 60, "the second worker")
+    # A list that cannot be read changes nothing.
+    listed.write_text("nonsense\n")
+    wait_for(lambda: "workers cannot be found" in gateway.log.read_text(), 60, "the complaint")
+    assert len(members()) == 2
+    listed.write_text(f"{second.address}\n")
+    wait_for(lambda: members() == [second.address], 60, "the first worker's leave")
+    load.finish()
+    assert gateway.stop() == 0
+    for worker in (first, second):
+        worker.kill()

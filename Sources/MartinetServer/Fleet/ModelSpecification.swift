@@ -12,7 +12,7 @@ package struct ModelSpecification: Sendable, Hashable {
         /// Worker processes of this machine, each planned with its share of the memory and the cores.
         case workers(path: String, count: Int, arguments: [String], options: EngineOptions)
         /// Workers that run already, somewhere.
-        case connect(addresses: [WorkerAddress], tls: WorkerClientTLS?)
+        case connect(endpoints: [WorkerEndpoint], tls: WorkerClientTLS?)
     }
 
     /// Names that requests may give; the first is the model's own.

@@ -236,8 +236,8 @@ package final class ServedFleet: FleetControl {
             model = try LocalModel(
                 specification, path: path, count: count, arguments: arguments, options: options, share: share,
                 executable: executable, folder: folder, logger: logger)
-        case .connect(let addresses, let tls):
-            model = try await RemoteModel(specification, addresses: addresses, tls: tls, logger: logger)
+        case .connect(let endpoints, let tls):
+            model = try await RemoteModel(specification, endpoints: endpoints, tls: tls, logger: logger)
         }
         let served = ServedModel(
             model.engine.model, names: specification.names, root: specification.root,

@@ -94,10 +94,9 @@ struct FleetSettings {
     }
 
     private func remote(_ model: ConfigurationFile.Model, _ settings: Settings) throws -> ModelSpecification {
-        let addresses = try model.connect.map { text in
+        let endpoints = try model.connect.map { text in
             do throws(WorkerProtocolError) {
-                return text.hasPrefix("unix:")
-                    ? try WorkerAddress.unix(checking: String(text.dropFirst(5))) : try WorkerAddress.tcp(parsing: text)
+                return try WorkerEndpoint(parsing: text)
             } catch {
                 throw ValidationError("models: \(model.name).connect: \(error.message)")
             }
@@ -117,7 +116,7 @@ struct FleetSettings {
         }
         return ModelSpecification(
             names: [model.name] + model.aliases, root: model.connect.joined(separator: ","),
-            runner: .connect(addresses: addresses, tls: tls), policy: try fleet.policy(settings),
+            runner: .connect(endpoints: endpoints, tls: tls), policy: try fleet.policy(settings),
             pool: try fleet.pool(settings), supervision: try fleet.supervision(settings))
     }
 }
