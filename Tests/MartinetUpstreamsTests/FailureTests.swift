@@ -59,7 +59,7 @@ import Testing
             answer: [
                 ok + "content-type: application/json\r\ncontent-length: 300002\r\n\r\n\""
                     + String(repeating: "a", count: 300_000) + "\""
-            ], code: .tooLarge, status: 502),
+            ], closes: false, code: .tooLarge, status: 502),
         Row(name: "never answers", answer: [], closes: false, code: .timedOut, status: 504),
         Row(name: "never ends its head", answer: [ok], closes: false, code: .timedOut, status: 504),
         Row(
@@ -120,9 +120,20 @@ import Testing
     }
 
     @Test func nobodyListens() async throws {
-        // The port was free a moment ago and is given up.
-        let url = try await withFreedPort()
-        try await withPool([url]) { pool in
+        // The port is taken, so that nobody else can listen on it, and nobody does.
+        let taken = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(taken) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(taken, $0, size) == 0 && getsockname(taken, $0, &size) == 0
+            }
+        }
+        #expect(isBound)
+        try await withPool(["http://127.0.0.1:\(UInt16(bigEndian: address.sin_port))"]) { pool in
             let error = try #require(try await pool.failure(request()))
             #expect(error.code == .connectionFailed)
             #expect(error.status == 502)
@@ -130,17 +141,6 @@ import Testing
             // A client's mistake is found before.
             #expect(throws: APIError.self) { try request("{") }
         }
-    }
-
-    private func withFreedPort() async throws -> String {
-        let urls = Urls()
-        try await RawServer.with([]) { urls.url = $0 }
-        return urls.url
-    }
-
-    private final class Urls: @unchecked Sendable {
-        // Written and read by one task, one after the other.
-        var url = ""
     }
 
     /// The upstream's status, its body, what the client gets.

@@ -158,8 +158,11 @@ enum RawServer {
             guard !hasAnswered else { return }
             hasAnswered = true
             for part in parts { context.write(NIOAny(ByteBuffer(string: part)), promise: nil) }
-            context.flush()
-            if closes { context.close(promise: nil) }
+            // Closing drops what the socket has not taken yet.
+            let written = context.writeAndFlush(NIOAny(ByteBuffer()))
+            guard closes else { return }
+            let channel = context.channel
+            written.whenComplete { _ in channel.close(promise: nil) }
         }
     }
 }
