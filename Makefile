@@ -57,7 +57,7 @@ chaos: build
 	scripts/bootstrap.sh test
 	MARTINET_CHAOS_KILLS=100 .venv-test/bin/python -m pytest e2e/test_chaos.py -o timeout=3600 $(FLAGS)
 
-## gateway-bench: what the gateway costs, with nginx as upstream and wrk and hey as clients
+## gateway-bench: what the gateway costs, with nginx as upstream and wrk as client
 gateway-bench: build
 	scripts/bootstrap.sh gateway-bench
 	python3 Benchmarks/gateway.py $(FLAGS)

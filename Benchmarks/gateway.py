@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What the gateway costs: `make gateway-bench` (nginx as the upstream that answers at once, wrk and hey as clients).
+"""What the gateway costs: `make gateway-bench` (nginx as the upstream that answers at once, wrk as the client).
 
-The gateway runs on one core, upstream and clients on another. Throughput: as many requests as wrk gets through, by
-second of the gateway's processor time. Latency added: hey at half of that rate, with the gateway and without, in turns.
-Memory: at the start, and each 10,000 requests up to 100,000.
+The gateway runs on one core, upstream and client on another. Throughput: as many requests as wrk gets through, by
+second of the gateway's processor time. Latency added: with as many connections as make about half of that throughput,
+with the gateway and without, in turns. Memory: at the start, and every two seconds up to 100,000 requests.
 """
 import argparse
 import json
@@ -86,30 +86,22 @@ def resident(pid: int) -> float:
     return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()).group(1)) / 1024
 
 
-def wrk(folder: Path, core: int, url: str, seconds: int, connections: int) -> tuple[float, int]:
+def wrk(folder: Path, core: int, url: str, seconds: int, connections: int) -> dict:
     script = folder / "post.lua"
     script.write_text(f"wrk.method = 'POST'\nwrk.body = [[{BODY}]]\nwrk.headers['Content-Type'] = 'application/json'\n")
     out = subprocess.run(
-        pinned(core, "wrk", "-t", 1, "-c", connections, "-d", f"{seconds}s", "-s", script, url + PATH),
+        pinned(core, "wrk", "--latency", "-t", 1, "-c", connections, "-d", f"{seconds}s", "-s", script, url + PATH),
         capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in out or "Socket errors" in out:
         sys.exit(f"requests failed:\n{out}")
-    total = int(re.search(r"(\d+) requests in", out).group(1))
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)), total
 
+    def milliseconds(share: str) -> float:
+        value, unit = re.search(rf"{share}%\s+([\d.]+)(us|ms|s)", out).groups()
+        return float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
-def hey(folder: Path, core: int, url: str, rate: float, seconds: float, connections: int) -> tuple[float, float]:
-    body = folder / "body.json"
-    body.write_text(BODY)
-    out = subprocess.run(
-        pinned(core, "hey", "-z", f"{seconds}s", "-c", connections, "-q", max(1, round(rate / connections)),
-               "-m", "POST", "-T", "application/json", "-D", body, "-o", "csv", url + PATH),
-        capture_output=True, text=True, check=True).stdout
-    rows = [line.split(",") for line in out.splitlines()[1:]]
-    if any(row[6] != "200" for row in rows):
-        sys.exit("requests failed at half load")
-    times = sorted(float(row[0]) * 1000 for row in rows)
-    return times[len(times) // 2], times[int(len(times) * 0.99)]
+    return {"rate": float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)),
+            "total": int(re.search(r"(\d+) requests in", out).group(1)),
+            "p50": milliseconds("50"), "p99": milliseconds("99")}
 
 
 def main() -> None:
@@ -135,25 +127,29 @@ def main() -> None:
             rates, by_core = [], []
             for _ in range(options.turns):
                 before = processor_seconds(gateway.pid)
-                rate, total = wrk(folder, options.client_core, url, options.seconds, options.connections)
-                rates.append(rate)
-                by_core.append(total / (processor_seconds(gateway.pid) - before))
+                found = wrk(folder, options.client_core, url, options.seconds, options.connections)
+                rates.append(found["rate"])
+                by_core.append(found["total"] / (processor_seconds(gateway.pid) - before))
             half = statistics.median(rates) / 2
-            added = []
+            tried = {count: wrk(folder, options.client_core, url, 2, count)["rate"] for count in (1, 2, 3, 4, 6, 8)}
+            few = min(tried, key=lambda count: abs(tried[count] - half))
+            at_half = []
             for _ in range(options.turns):
-                with_gateway = hey(folder, options.client_core, url, half, options.seconds, options.connections)
-                without = hey(folder, options.client_core, direct, half, options.seconds, options.connections)
-                added.append((with_gateway[0] - without[0], with_gateway[1] - without[1]))
+                with_gateway = wrk(folder, options.client_core, url, options.seconds, few)
+                without = wrk(folder, options.client_core, direct, options.seconds, few)
+                at_half.append((with_gateway["rate"], with_gateway["p50"] - without["p50"],
+                                with_gateway["p99"] - without["p99"]))
             memory, sent = [resident(gateway.pid)], 0
             while sent < options.requests:
-                sent += wrk(folder, options.client_core, url, 2, options.connections)[1]
+                sent += wrk(folder, options.client_core, url, 2, options.connections)["total"]
                 memory.append(resident(gateway.pid))
             figures = {
                 "requests_per_second": round(statistics.median(rates)),
                 "requests_per_core_second": round(statistics.median(by_core)),
-                "half_load": round(half),
-                "added_p50_ms": round(statistics.median(one[0] for one in added), 3),
-                "added_p99_ms": round(statistics.median(one[1] for one in added), 3),
+                "half_load": round(statistics.median(one[0] for one in at_half)),
+                "half_load_connections": few,
+                "added_p50_ms": round(statistics.median(one[1] for one in at_half), 3),
+                "added_p99_ms": round(statistics.median(one[2] for one in at_half), 3),
                 "memory_mib": [round(one, 1) for one in memory],
                 "requests_for_memory": sent,
             }

@@ -35,7 +35,6 @@ need python3 python3
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [ "$stage" = gateway-bench ]; then
     need wrk wrk
-    need hey hey
     need nginx nginx-light
     need taskset util-linux
 fi
