@@ -7,7 +7,7 @@ extension Engine {
     /// - Throws: ``EngineError`` or ``ModelError`` where the options do not fit the model or the machine.
     package convenience init(
         model: LoadedModel, plan: MemoryPlan, options: EngineOptions,
-        stepEnded: @escaping @Sendable (EngineStatistics) -> Void = { _ in }
+        stepEnded: @escaping @Sendable () -> Void = {}
     ) throws {
         let runnerOptions = RunnerOptions(
             precision: options.dtype == .float32 ? .exact : .fast, keyValueType: options.keyValueType,

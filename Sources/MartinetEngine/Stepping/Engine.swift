@@ -36,7 +36,7 @@ package final class Engine: SequenceEngine {
     private let seeds: CounterRandom
     /// The bounds that requests are checked against.
     package let limits: SequenceLimits
-    private let stepEnded: @Sendable (EngineStatistics) -> Void
+    private let stepEnded: @Sendable () -> Void
 
     /// Starts the thread.
     ///
@@ -53,7 +53,7 @@ package final class Engine: SequenceEngine {
     package init(
         maxSequences: Int, maxWaiting: Int, endTokens: Set<Int32>, seed: UInt64, reusesPrefixes: Bool = true,
         speculation: Speculation = .off, maxStepStretch: Double = .infinity,
-        stepEnded: @escaping @Sendable (EngineStatistics) -> Void = { _ in },
+        stepEnded: @escaping @Sendable () -> Void = {},
         makeRunner: sending () throws -> any ModelRunner
     ) throws {
         let runner = try makeRunner()
@@ -209,6 +209,6 @@ package final class Engine: SequenceEngine {
             inbox.progress = .now
             inbox.failure = failure
         }
-        stepEnded(self.statistics())
+        stepEnded()
     }
 }

@@ -60,14 +60,18 @@ struct GenerationRunner: Sendable {
         waitsForFirst: Bool = false, context: MartinetContext
     ) async throws -> Response {
         try state.beginGeneration()
+        var started: EventMerger?
         let merger: EventMerger
         var first: EventMerger.Batch = []
         let record = GenerationRecord(
             requests, metrics: metrics, model: metrics.model(deployment), counts: !context.record.isShadow)
         do {
             merger = EventMerger(try submit(requests, to: deployment.service))
+            started = merger
             if waitsForFirst { first = try await merger.next() ?? [] }
         } catch {
+            // The other prompts' streams must not go on for nobody.
+            started?.cancel()
             state.endGeneration()
             finish(record, .failure, context: context)
             throw (error as? EngineError).map(APIError.init) ?? error

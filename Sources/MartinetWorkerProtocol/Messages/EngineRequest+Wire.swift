@@ -15,14 +15,15 @@ extension WireSubmit {
         priority = Int64(request.priority)
         if let salt = request.cacheSalt { cacheSalt = salt }
         if let deadline = request.deadline {
-            millisecondsLeft = Int64(((deadline - .now) / .milliseconds(1)).rounded(.up))
+            let left = ((deadline - .now) / .milliseconds(1)).rounded(.up)
+            millisecondsLeft = Int64(max(0, min(left, Double(EngineRequest.longestDeadline))))
         }
     }
 }
 
 extension EngineRequest {
     /// In milliseconds, a month; a later deadline is none that matters.
-    private static let longestDeadline: Int64 = 31 * 86_400_000
+    fileprivate static let longestDeadline: Int64 = 31 * 86_400_000
 
     /// Reads a request; ``validate(_:)`` is still to say whether it makes sense.
     ///

@@ -1,4 +1,3 @@
-package import MartinetEngine
 internal import Synchronization
 
 /// Tells a worker's server when an engine's step has ended. It stands between both, since each needs the other first.
@@ -8,7 +7,7 @@ package final class StepSignal: Sendable {
     package init() {}
 
     /// Says that a step's events are all published: what an engine's `stepEnded` calls.
-    package func stepEnded(_: EngineStatistics) {
+    package func stepEnded() {
         listener.withLock { $0 }?()
     }
 

@@ -62,13 +62,3 @@ extension FleetSettings {
         return path.hasSuffix(" (deleted)") ? String(path.dropLast(10)) : path
     }
 }
-
-/// An error that ends a command, in plain words.
-struct CommandFailure: LocalizedError, CustomStringConvertible {
-    let description: String
-    var errorDescription: String? { description }
-
-    init(_ description: String) {
-        self.description = description
-    }
-}

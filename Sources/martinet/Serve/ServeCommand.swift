@@ -33,11 +33,14 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let begin = ContinuousClock.now
-        let (settings, _) = try server.settings()
+        let (settings, file) = try server.settings()
         let configuration = try server.configuration(settings)
         let logger = try settings.logger(level: server.logLevel, format: server.logFormat)
         Console.output("Martinet \(Martinet.version)")
         if try settings.value("in-process", inProcess ? true : nil, kind: "true or false") ?? false {
+            guard file.isEmpty, file.rules == nil else {
+                throw ValidationError("--in-process takes settings of --config alone, no models, upstreams or rules.")
+            }
             try await serveInProcess(settings, configuration, logger, since: begin)
         } else {
             try await fleetSettings.serve(server, configuration: configuration, logger: logger, since: begin)
@@ -73,7 +76,9 @@ struct ServeCommand: AsyncParsableCommand {
         Self.describe(
             names: served.names, shape: loaded.configuration, facts: loaded.facts, plan: plan, options: options,
             workers: nil)
-        let directory = ModelDirectory([Deployment(model: served, service: EngineService(engine))])
+        let directory = ModelDirectory([
+            Deployment(model: served, service: EngineService(engine), capacity: options.maxNumSeqs)
+        ])
         let http = MartinetServer(directory: directory, configuration: configuration, logger: logger)
         try await Listening.run(http, configuration, since: begin)
         await engine.shutdown(deadline: .zero)
@@ -99,34 +104,5 @@ struct ServeCommand: AsyncParsableCommand {
                 + "\(options.threads.map { "\($0) threads" } ?? (workers ?? 1 > 1 ? "a share of the cores" : "all cores"))"
         )
         if let workers { Console.output("Workers    \(workers)") }
-    }
-}
-
-/// `martinet gateway`: other servers and remote workers behind HTTP.
-struct GatewayCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "gateway",
-        abstract: "Route requests to remote workers and other servers.",
-        discussion: """
-            What it routes to stands in the file that --config names: `models` with `connect`, and `upstreams`. Every \
-            flag is also an environment variable and a setting of the file, as with `martinet serve`.
-            """)
-
-    @OptionGroup(title: "Server") var server: ServerFlags
-    @OptionGroup(title: "Workers") var fleet: FleetFlags
-
-    func run() async throws {
-        let begin = ContinuousClock.now
-        let (settings, file) = try server.settings()
-        guard !file.isEmpty else {
-            throw ValidationError("A gateway needs --config FILE, with `models` or `upstreams` in the file.")
-        }
-        let configuration = try server.configuration(settings)
-        let logger = try settings.logger(level: server.logLevel, format: server.logFormat)
-        Console.output("Martinet \(Martinet.version)")
-        let fleet = FleetSettings(
-            models: [], model: nil, server: server, logLevel: server.logLevel, logFormat: server.logFormat,
-            fleet: fleet, engine: EngineFlags(), startsWorkers: false)
-        try await fleet.serve(server, configuration: configuration, logger: logger, since: begin)
     }
 }
