@@ -31,12 +31,19 @@ var targets: [Target] = [
     module("MartinetTensors", ["CMartinetKernels"]),
     module("MartinetModelFormats", ["MartinetTensors"]),
     module("MartinetTokenizers"),
-    module("MartinetTemplates"),
+    module("MartinetJSON"),
+    module("MartinetTemplates", ["MartinetJSON"]),
+    // What output must match: schemas, expressions and grammars, as masks over a vocabulary.
+    module("MartinetGrammars", ["MartinetJSON"]),
     module(
         "MartinetModels",
         ["CMartinetKernels", "MartinetTensors", "MartinetModelFormats", "MartinetTokenizers", "MartinetTemplates"]),
-    module("MartinetEngine", ["CMartinetKernels", "MartinetModels", "MartinetTokenizers", "MartinetTemplates"]),
+    module(
+        "MartinetEngine",
+        ["CMartinetKernels", "MartinetGrammars", "MartinetModels", "MartinetTokenizers", "MartinetTemplates"]),
     module("MartinetFleet", ["MartinetEngine"]),
+    module(
+        "MartinetAPI", ["MartinetEngine", "MartinetGrammars", "MartinetJSON", "MartinetTokenizers", "MartinetTemplates"]),
     module("MartinetBenchmarks"),
     .executableTarget(
         name: "EmbedExample", dependencies: ["MartinetEngine"], path: "Examples/Embed", swiftSettings: swiftSettings),
@@ -45,10 +52,12 @@ var targets: [Target] = [
     tests(
         "MartinetModelFormatsTests", ["MartinetModelFormats", "MartinetTensors", "MartinetTestKit"], fixtures: true),
     tests("MartinetTokenizersTests", ["MartinetTokenizers", "MartinetModels", "MartinetTestKit"], fixtures: true),
+    tests("MartinetGrammarsTests", ["MartinetGrammars", "MartinetJSON"]),
     tests("MartinetTemplatesTests", ["MartinetTemplates", "MartinetTestKit"], fixtures: true),
     tests("MartinetModelsTests", ["MartinetModels", "MartinetTestKit", "CMartinetKernels"]),
     tests("MartinetEngineTests", ["MartinetEngine", "MartinetTestKit"]),
     tests("MartinetFleetTests", ["MartinetFleet", "MartinetTestKit"]),
+    tests("MartinetAPITests", ["MartinetAPI", "MartinetGrammars", "MartinetJSON"]),
     tests("MartinetBenchmarksTests", ["MartinetBenchmarks"]),
 ]
 
@@ -72,12 +81,11 @@ if !coreOnly {
     ]
     targets += [
         module("MartinetTelemetry", [.product(name: "Logging", package: "swift-log")]),
-        module("MartinetAPI", ["MartinetEngine", "MartinetTokenizers", "MartinetTemplates"]),
         module(
             "MartinetServer",
             [
-                "MartinetAPI", "MartinetEngine", "MartinetFleet", "MartinetModels", "MartinetTelemetry",
-                "MartinetTemplates", "MartinetTokenizers", "MartinetUpstreams", "MartinetWorkerProtocol",
+                "MartinetAPI", "MartinetEngine", "MartinetFleet", "MartinetGrammars", "MartinetJSON", "MartinetModels",
+                "MartinetTelemetry", "MartinetTemplates", "MartinetTokenizers", "MartinetUpstreams", "MartinetWorkerProtocol",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -102,7 +110,7 @@ if !coreOnly {
         module(
             "MartinetUpstreams",
             [
-                "MartinetFleet", "MartinetAPI",
+                "MartinetFleet", "MartinetAPI", "MartinetJSON",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -135,7 +143,6 @@ if !coreOnly {
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: swiftSettings),
-        tests("MartinetAPITests", ["MartinetAPI"]),
         tests(
             "MartinetWorkerProtocolTests",
             [
@@ -147,7 +154,7 @@ if !coreOnly {
         tests(
             "MartinetUpstreamsTests",
             [
-                "MartinetUpstreams", "MartinetFleet",
+                "MartinetUpstreams", "MartinetFleet", "MartinetJSON",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),

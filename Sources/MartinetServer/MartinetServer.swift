@@ -94,31 +94,26 @@ public struct MartinetServer: Sendable {
             version: configuration.version)
     }
 
+    private var routes: [any RouteGroup] {
+        let runner = GenerationRunner(state: state, metrics: metrics, logger: logger)
+        let forwarder = UpstreamForwarder(state: state, metrics: metrics, logger: logger)
+        let calls = CallRouter(
+            directory: directory, runner: runner,
+            dispatcher: RequestDispatcher(directory: directory, forwarder: forwarder, logger: logger),
+            maxBodyBytes: configuration.maxBodyBytes,
+            sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session)
+        var groups: [any RouteGroup] = [StatusRoutes(pages: pages), InferenceRoutes(calls: calls)]
+        if let fleet { groups.append(AdminRoutes(fleet: fleet)) }
+        return groups
+    }
+
     private func router() -> Router<MartinetContext> {
         let router = Router(context: MartinetContext.self, options: .autoGenerateHeadEndpoints)
+        let groups = routes
         var methods: [String: [HTTPRequest.Method]] = [:]
-        for path in [
-            "/generate", "/generate_batch", "/v1/completions", "/v1/chat/completions", "/tokenize", "/detokenize",
-        ] {
-            methods[path] = [.post]
-        }
-        for path in StatusPages.paths + ["/v1/models"] { methods[path] = [.get, .head] }
-        if fleet != nil {
-            methods["/admin/workers"] = [.get, .head]
-            methods["/admin/workers/replace"] = [.post]
-            methods["/admin/reload"] = [.post]
-        }
+        for group in groups { methods.merge(group.methods) { $0 + $1 } }
         router.add(middleware: RequestMiddleware(metrics: metrics, logger: logger, methods: methods))
-        StatusRoutes(pages: pages).add(to: router)
-        let runner = GenerationRunner(state: state, metrics: metrics, logger: logger)
-        InferenceRoutes(
-            directory: directory, runner: runner,
-            dispatcher: RequestDispatcher(
-                directory: directory, forwarder: UpstreamForwarder(state: state, metrics: metrics, logger: logger),
-                logger: logger), maxBodyBytes: configuration.maxBodyBytes,
-            sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session
-        ).add(to: router)
-        if let fleet { AdminRoutes(fleet: fleet).add(to: router) }
+        for group in groups { group.add(to: router) }
         return router
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import MartinetAPI
 import MartinetEngine
+import MartinetJSON
 import Testing
 
 @Suite struct DecodingTests {

@@ -1,5 +1,5 @@
 import Foundation
-import MartinetAPI
+import MartinetJSON
 import Testing
 
 @Suite struct JSONParserTests {

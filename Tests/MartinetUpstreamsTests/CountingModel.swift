@@ -1,6 +1,7 @@
 import Foundation
 import Hummingbird
 import MartinetAPI
+import MartinetJSON
 
 /// A model that always counts to the same end, from wherever the text stands, as vLLM would stream it.
 struct CountingModel: Sendable {

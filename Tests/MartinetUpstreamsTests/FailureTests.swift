@@ -1,3 +1,4 @@
+import MartinetJSON
 import Foundation
 import HTTPTypes
 import MartinetAPI

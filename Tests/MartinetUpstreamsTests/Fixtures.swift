@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import MartinetAPI
 import MartinetFleet
+import MartinetJSON
 import MartinetUpstreams
 import NIOCore
 import Testing

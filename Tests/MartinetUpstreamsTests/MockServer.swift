@@ -4,6 +4,7 @@ import Hummingbird
 import Logging
 import MartinetAPI
 import MartinetFleet
+import MartinetJSON
 import MartinetUpstreams
 import NIOCore
 import NIOPosix

@@ -1,3 +1,5 @@
+public import MartinetJSON
+
 /// Takes the members of a request's object one by one and checks each: a wrong one gives a 400 that names the field, what
 /// it holds and what it may hold. `null` counts as absent, as in the OpenAI API.
 public struct FieldReader {

@@ -1,3 +1,5 @@
+internal import MartinetJSON
+
 /// A request's body, parsed once: what routing looks at, and what every surface decodes.
 public struct JSONBody: Sendable {
     /// The body as it came.

@@ -1,3 +1,4 @@
+internal import MartinetJSON
 public import MartinetEngine
 internal import MartinetTokenizers
 

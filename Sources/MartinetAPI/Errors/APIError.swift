@@ -1,3 +1,4 @@
+internal import MartinetJSON
 public import MartinetEngine
 
 /// An error as HTTP clients see it: OpenAI's shape with a status.

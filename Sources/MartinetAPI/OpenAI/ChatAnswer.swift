@@ -1,3 +1,4 @@
+public import MartinetJSON
 public import MartinetEngine
 
 /// Encodes answers of `/v1/chat/completions`.

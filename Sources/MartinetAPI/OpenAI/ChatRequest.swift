@@ -1,3 +1,4 @@
+internal import MartinetJSON
 public import MartinetEngine
 
 /// `POST /v1/chat/completions`.

@@ -1,3 +1,4 @@
+public import MartinetJSON
 public import MartinetEngine
 internal import MartinetTokenizers
 

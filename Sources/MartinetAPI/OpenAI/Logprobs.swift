@@ -1,3 +1,4 @@
+internal import MartinetJSON
 internal import MartinetEngine
 internal import MartinetTokenizers
 

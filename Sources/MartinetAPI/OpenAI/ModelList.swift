@@ -1,3 +1,5 @@
+internal import MartinetJSON
+
 /// `GET /v1/models` and `GET /v1/models/{id}`.
 public enum ModelList {
     /// All names of the served models.

@@ -1,3 +1,4 @@
+internal import MartinetJSON
 /// OpenAI's `stream` and `stream_options`.
 public struct StreamOptions: Sendable, Hashable {
     /// Whether the answer is a stream of events.

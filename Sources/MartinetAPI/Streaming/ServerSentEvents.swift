@@ -1,3 +1,4 @@
+public import MartinetJSON
 public import MartinetEngine
 
 /// Server-sent events (WHATWG HTML, section 9.2), of the kind that language model APIs use: `data:` lines of one JSON value.
@@ -29,8 +30,22 @@ public protocol StreamEncoding: Sendable {
     ///   - prompt: which of the request's prompts it belongs to.
     ///   - usage: tokens up to and with this event.
     mutating func encode(_ event: InferenceEvent, prompt: Int, usage: Usage, into writer: inout JSONWriter)
-    /// Appends what stands between the last event and `[DONE]`.
+    /// Appends what stands between the last event and ``terminator``.
     mutating func finish(_ usage: Usage, into writer: inout JSONWriter)
+    /// Appends the error that breaks the stream off, in the surface's shape, before ``terminator``.
+    mutating func fail(_ error: APIError, into writer: inout JSONWriter)
+    /// What ends the stream in any case.
+    static var terminator: [UInt8] { get }
+}
+
+extension StreamEncoding {
+    /// OpenAI's shape.
+    public mutating func fail(_ error: APIError, into writer: inout JSONWriter) {
+        ServerSentEvents.write(error, to: &writer)
+    }
+
+    /// `[DONE]`, as in the OpenAI API.
+    public static var terminator: [UInt8] { ServerSentEvents.done }
 }
 
 /// Tokens that a request took.

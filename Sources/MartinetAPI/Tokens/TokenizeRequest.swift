@@ -1,3 +1,4 @@
+internal import MartinetJSON
 internal import MartinetTokenizers
 
 /// `POST /tokenize`, in vLLM's shape.

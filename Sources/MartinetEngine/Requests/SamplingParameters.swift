@@ -1,3 +1,5 @@
+public import MartinetGrammars
+
 /// How tokens are chosen, in the field's common terms (OpenAI's and vLLM's parameters).
 public struct SamplingParameters: Sendable, Hashable {
     /// Divides the logits; 0 chooses the likeliest token. 0...2 is usual, up to 100 is taken.
@@ -34,6 +36,8 @@ public struct SamplingParameters: Sendable, Hashable {
     public var badWords: [[Int32]] = []
     /// Only these tokens may appear, where set.
     public var allowedTokens: [Int32]?
+    /// What the output must match, where set.
+    public var grammar: GrammarSource?
 
     /// Plain sampling at temperature 1.
     public init() {}

@@ -1,3 +1,4 @@
+internal import MartinetJSON
 internal import HTTPTypes
 internal import MartinetTelemetry
 internal import Hummingbird
@@ -130,13 +131,13 @@ struct GenerationRunner: Sendable {
             }
             guard !merger.isCancelled else { return }
             encoding.finish(record.usage, into: &json)
-            json.raw(ServerSentEvents.done)
+            json.raw(type(of: encoding).terminator)
             outcome = .success
         } catch let error as EngineError {
             outcome = .failure
             json.removeAll()
-            ServerSentEvents.write(APIError(error), to: &json)
-            json.raw(ServerSentEvents.done)
+            encoding.fail(APIError(error), into: &json)
+            json.raw(type(of: encoding).terminator)
         }
         try await writer.write(ByteBuffer(bytes: json.bytes))
         try await writer.finish(nil)

@@ -1,3 +1,4 @@
+internal import MartinetJSON
 internal import HTTPTypes
 internal import Hummingbird
 internal import MartinetAPI
@@ -5,8 +6,11 @@ internal import MartinetEngine
 internal import NIOCore
 
 /// The routes that look after the workers. They answer to this machine alone.
-struct AdminRoutes: Sendable {
+struct AdminRoutes: RouteGroup {
     let fleet: any FleetControl
+    let methods: [String: [HTTPRequest.Method]] = [
+        "/admin/workers": [.get, .head], "/admin/workers/replace": [.post], "/admin/reload": [.post],
+    ]
 
     func add(to router: Router<MartinetContext>) {
         router.get("admin/workers") { _, context in
@@ -28,7 +32,7 @@ struct AdminRoutes: Sendable {
                     writer.array { writer in for change in changes { writer.value(change) } }
                 }
             }
-            return InferenceRoutes.json(writer.bytes)
+            return CallRouter.json(writer.bytes)
         }
     }
 
@@ -74,7 +78,7 @@ struct AdminRoutes: Sendable {
                 writer.array { writer in for model in models { write(model, to: &writer) } }
             }
         }
-        return InferenceRoutes.json(writer.bytes)
+        return CallRouter.json(writer.bytes)
     }
 
     private static func write(_ model: ModelWorkers, to writer: inout JSONWriter) {

@@ -1,133 +1,75 @@
-internal import Dispatch
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
 internal import MartinetAPI
 internal import MartinetEngine
 internal import MartinetTelemetry
-internal import MartinetUpstreams
-internal import NIOCore
 
-/// The routes that generate, and those that count tokens: decode, call, encode.
-struct InferenceRoutes: Sendable {
-    let directory: ModelDirectory
-    let runner: GenerationRunner
-    let dispatcher: RequestDispatcher
-    let maxBodyBytes: Int
-    let sessionHeader: HTTPField.Name
+/// The routes of OpenAI's completions and chat, the native ones, and those that count tokens: decode, call, encode.
+struct InferenceRoutes: RouteGroup {
+    let calls: CallRouter
     /// Routes that only other servers answer.
     static let pathsOfOthers = ["v1/embeddings", "v1/responses", "v1/messages", "v1/rerank", "v1/score"]
-    /// How much of a body is read past the limit.
-    private static let droppedBodyBytes = 256 << 20
-    /// Bodies up to this size are decoded where they arrive: that takes less time than a change of threads is worth.
-    private static let smallBodyBytes = 32 << 10
+
+    let methods: [String: [HTTPRequest.Method]] = [
+        "/generate": [.post], "/generate_batch": [.post], "/v1/completions": [.post], "/v1/chat/completions": [.post],
+        "/tokenize": [.post], "/detokenize": [.post], "/v1/models": [.get, .head],
+    ]
 
     func add(to router: Router<MartinetContext>) {
-        post("generate", on: router, generate)
-        post("generate_batch", on: router, generateBatch)
-        post("v1/completions", on: router, completions)
-        post("v1/chat/completions", on: router, chat)
-        post("tokenize", on: router) { call in
+        calls.post("generate", on: router, generate)
+        calls.post("generate_batch", on: router, generateBatch)
+        calls.post("v1/completions", on: router, completions)
+        calls.post("v1/chat/completions", on: router, chat)
+        calls.post("tokenize", on: router) { call in
             let answer = try TokenizeRequest(call.body, model: call.model).body(
                 model: call.model, service: call.target.service)
-            return { Self.json(answer) }
+            return { CallRouter.json(answer) }
         }
-        post("detokenize", on: router) { call in
+        calls.post("detokenize", on: router) { call in
             let answer = try DetokenizeRequest(call.body, model: call.model).body(model: call.model)
-            return { Self.json(answer) }
+            return { CallRouter.json(answer) }
         }
         for path in Self.pathsOfOthers {
-            post(path, on: router) { call in
+            calls.post(path, on: router) { call in
                 throw APIError(
                     status: 404, "/\(path) is not a route of the model `\(call.model.name)`.", code: "not_found")
             }
         }
         router.get("v1/models") { _, _ in
-            Self.json(ModelList.body(directory.all.map(\.model), elsewhere: directory.upstreamNames))
+            CallRouter.json(ModelList.body(calls.directory.all.map(\.model), elsewhere: calls.directory.upstreamNames))
         }
         // Names may hold slashes.
         router.get("v1/models/**") { _, context in
             let path = context.parameters.getCatchAll().joined(separator: "/")
             let name = path.removingPercentEncoding ?? path
-            switch try directory.destination(named: name) {
-            case .model(let target): return Self.json(ModelList.body(target.model, name: name))
-            case .upstreams: return Self.json(ModelList.body(elsewhere: name))
+            switch try calls.directory.destination(named: name) {
+            case .model(let target): return CallRouter.json(ModelList.body(target.model, name: name))
+            case .upstreams: return CallRouter.json(ModelList.body(elsewhere: name))
             }
         }
     }
 
-    /// A request and the model that routing chose for it.
-    private struct Call: Sendable {
-        let body: JSONBody
-        let target: Deployment
-        let hints: RequestHints
-        let context: MartinetContext
-        /// Whether somebody else can answer, as long as nothing was sent.
-        var mayFail = false
-
-        var model: ServedModel { target.model }
-
-        func id(_ prefix: String) -> String { prefix + context.record.requestID }
-    }
-
-    /// What is left to do for a request that has been decoded for a model.
-    private typealias Answer = @Sendable () async throws -> Response
-    /// Decodes a request for a model.
-    private typealias Decoding = @Sendable (Call) throws -> Answer
-
-    private func post(_ path: String, on router: Router<MartinetContext>, _ decoding: @escaping Decoding) {
-        router.post(RouterPath(path)) { request, context in
-            let hints = try RequestHints(request.headers, sessionHeader: sessionHeader)
-            let bytes = try await body(of: request)
-            guard directory.routes else {
-                let answer = try await aside(bytes.readableBytes) {
-                    let body = try JSONBody(Array(bytes.readableBytesView))
-                    let target = try directory.deployment(named: body.model())
-                    return try decoding(Call(body: body, target: target, hints: hints, context: context))
-                }
-                return try await answer()
-            }
-            // What goes to another server is looked at and sent on as it is; only what is answered here is decoded.
-            let body = try await aside(bytes.readableBytes) {
-                try UpstreamRequestBody(path: "/" + path, bytes: bytes)
-            }
-            let inbound = RequestDispatcher.Inbound(body: body, request: request, hints: hints, context: context)
-            return try await dispatcher.answer(inbound) { target, context, mayFail in
-                let answer = try await aside(bytes.readableBytes) {
-                    // A rule may give a request to a model of another name.
-                    let body = try JSONBody(Array(bytes.readableBytesView))
-                    var target = target
-                    if let name = try body.model(), !target.model.names.contains(name) {
-                        target.model.names.append(name)
-                    }
-                    return try decoding(
-                        Call(body: body, target: target, hints: hints, context: context, mayFail: mayFail))
-                }
-                return try await answer()
-            }
-        }
-    }
-
-    @Sendable private func generate(_ call: Call) throws -> Answer {
+    @Sendable private func generate(_ call: CallRouter.Call) throws -> CallRouter.Answer {
         let id = call.id("gen-")
         let decoded = try GenerateRequest.single(call.body, model: call.model)
         let requests = call.hints.applied(to: try decoded.requests(id: id, model: call.model))
         let answer = GenerateAnswer(id: id, request: decoded, model: call.model)
         return {
-            if decoded.stream { return try await stream(requests, answer, call) }
-            return Self.json(answer.body(try await collect(requests, call)))
+            if decoded.stream { return try await calls.stream(requests, answer, call) }
+            return CallRouter.json(answer.body(try await calls.collect(requests, call)))
         }
     }
 
-    @Sendable private func generateBatch(_ call: Call) throws -> Answer {
+    @Sendable private func generateBatch(_ call: CallRouter.Call) throws -> CallRouter.Answer {
         let id = call.id("gen-")
         let decoded = try GenerateRequest.batch(call.body, model: call.model)
         let requests = call.hints.applied(to: try decoded.requests(id: id, model: call.model))
         let answer = GenerateAnswer(id: id, request: decoded, model: call.model)
-        return { Self.json(answer.body(try await collect(requests, call))) }
+        return { CallRouter.json(answer.body(try await calls.collect(requests, call))) }
     }
 
-    @Sendable private func completions(_ call: Call) throws -> Answer {
+    @Sendable private func completions(_ call: CallRouter.Call) throws -> CallRouter.Answer {
         let id = call.id("cmpl-")
         let decoded = try CompletionRequest(call.body, model: call.model)
         let requests = call.hints.applied(to: try decoded.requests(id: id, model: call.model))
@@ -135,87 +77,21 @@ struct InferenceRoutes: Sendable {
             id: id, created: Int(ProcessFigures.now), request: decoded, prompts: requests.map(\.prompt),
             model: call.model)
         return {
-            if decoded.streaming.stream { return try await stream(requests, answer, call) }
-            return Self.json(answer.body(try await collect(requests, call)))
+            if decoded.streaming.stream { return try await calls.stream(requests, answer, call) }
+            return CallRouter.json(answer.body(try await calls.collect(requests, call)))
         }
     }
 
-    @Sendable private func chat(_ call: Call) throws -> Answer {
+    @Sendable private func chat(_ call: CallRouter.Call) throws -> CallRouter.Answer {
         let id = call.id("chatcmpl-")
         let decoded = try ChatRequest(call.body, model: call.model)
         let requests = call.hints.applied(
             to: [try decoded.request(id: id, model: call.model, service: call.target.service)])
         let answer = ChatAnswer(id: id, created: Int(ProcessFigures.now), request: decoded, model: call.model)
         return {
-            if decoded.streaming.stream { return try await stream(requests, answer, call) }
-            let results = try await collect(requests, call)
-            return Self.json(answer.body(results[0], prompt: requests[0].prompt))
+            if decoded.streaming.stream { return try await calls.stream(requests, answer, call) }
+            let results = try await calls.collect(requests, call)
+            return CallRouter.json(answer.body(results[0], prompt: requests[0].prompt))
         }
-    }
-
-    private func stream(
-        _ requests: [InferenceRequest], _ encoding: some StreamEncoding, _ call: Call
-    ) async throws -> Response {
-        try await runner.stream(
-            requests, on: call.target, encoding: encoding, waitsForFirst: call.mayFail, context: call.context)
-    }
-
-    private func collect(_ requests: [InferenceRequest], _ call: Call) async throws -> [InferenceResult] {
-        try await runner.collect(requests, on: call.target, context: call.context)
-    }
-
-    /// Does work on a body. Parsing and tokenising a large one takes seconds, which must not be those of the few threads
-    /// that serve all connections, health probes among them.
-    private func aside<Value: Sendable>(
-        _ byteCount: Int, _ action: @escaping @Sendable () throws -> Value
-    ) async throws -> Value {
-        guard byteCount > Self.smallBodyBytes else { return try action() }
-        return try await withCheckedThrowingContinuation { continuation in
-            DispatchQueue.global(qos: .utility).async { continuation.resume(with: Result { try action() }) }
-        }
-    }
-
-    /// The whole body. Only JSON is taken: what a page of another origin can send without asking, a form or plain text,
-    /// must not run here.
-    private func body(of request: Request) async throws -> ByteBuffer {
-        if let type = request.headers[.contentType] {
-            let essence = type.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
-            guard essence == "application/json" || essence.hasSuffix("+json") else {
-                throw APIError(
-                    status: 415, "The content type must be application/json, got \(essence.prefix(128)).",
-                    code: "unsupported_media_type")
-            }
-        }
-        // The rest of a body that is too large is read and dropped, within bounds: a client that is still sending
-        // would not read the answer.
-        let announced = request.headers[.contentLength].flatMap { Int($0) } ?? 0
-        var bytes = ByteBuffer()
-        var count = 0
-        do {
-            for try await part in request.body {
-                count += part.readableBytes
-                if max(count, announced) <= maxBodyBytes {
-                    if bytes.readableBytes == 0 { bytes = part } else { bytes.writeImmutableBuffer(part) }
-                } else {
-                    bytes = ByteBuffer()
-                    if count > maxBodyBytes + Self.droppedBodyBytes { break }
-                }
-            }
-        } catch {
-            // The client left or broke HTTP's rules: its fault, not this server's.
-            throw APIError(
-                status: 400, "The body broke off or is not valid HTTP: \(error).", code: "invalid_body")
-        }
-        guard max(count, announced) <= maxBodyBytes else {
-            throw APIError(
-                status: 413, "The body must have at most \(maxBodyBytes) bytes.", code: "request_too_large")
-        }
-        return bytes
-    }
-
-    static func json(_ body: [UInt8]) -> Response {
-        Response(
-            status: .ok, headers: [.contentType: "application/json"],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
     }
 }

@@ -3,8 +3,12 @@ internal import Hummingbird
 internal import NIOCore
 
 /// The routes that say how the server is.
-struct StatusRoutes: Sendable {
+struct StatusRoutes: RouteGroup {
     let pages: StatusPages
+
+    var methods: [String: [HTTPRequest.Method]] {
+        Dictionary(uniqueKeysWithValues: StatusPages.paths.map { ($0, [.get, .head]) })
+    }
 
     func add(to router: Router<MartinetContext>) {
         for path in StatusPages.paths {

@@ -2,7 +2,7 @@
 ///
 /// Foundation's decoders put members into dictionaries of `String`, where tokens that are canonically equivalent
 /// (composed and decomposed letters) would be one.
-package enum JSONValue: Sendable {
+enum JSONValue: Sendable {
     case null
     case bool(Bool)
     case number(Double)
@@ -11,24 +11,24 @@ package enum JSONValue: Sendable {
     case object([(key: String, value: JSONValue)])
 
     /// Parses one JSON text (RFC 8259).
-    package init(parsing bytes: some Collection<UInt8>) throws(TokenizerError) {
+    init(parsing bytes: some Collection<UInt8>) throws(TokenizerError) {
         var parser = JSONParser(bytes: Array(bytes))
         self = try parser.parseDocument()
     }
 
     /// The last member of that name; `nil` for a missing one and for `null`.
-    package subscript(_ key: String) -> JSONValue? {
+    subscript(_ key: String) -> JSONValue? {
         guard case .object(let members) = self, let member = members.last(where: { $0.key == key }) else { return nil }
         if case .null = member.value { return nil }
         return member.value
     }
 
-    package var string: String? { if case .string(let value) = self { value } else { nil } }
-    package var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
-    package var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
-    package var members: [(key: String, value: JSONValue)]? { if case .object(let value) = self { value } else { nil } }
+    var string: String? { if case .string(let value) = self { value } else { nil } }
+    var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+    var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
+    var members: [(key: String, value: JSONValue)]? { if case .object(let value) = self { value } else { nil } }
     /// A whole number of at most 2^53 in magnitude.
-    package var integer: Int? { if case .number(let value) = self { Int(exactly: value) } else { nil } }
+    var integer: Int? { if case .number(let value) = self { Int(exactly: value) } else { nil } }
 }
 
 private struct JSONParser {

@@ -1,3 +1,4 @@
+internal import MartinetJSON
 internal import MartinetAPI
 internal import NIOCore
 internal import NIOHTTP1

@@ -1,3 +1,4 @@
+internal import MartinetJSON
 internal import Logging
 internal import MartinetAPI
 internal import MartinetFleet

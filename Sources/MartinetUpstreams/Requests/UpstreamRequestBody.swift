@@ -1,3 +1,4 @@
+internal import MartinetJSON
 package import MartinetAPI
 package import NIOCore
 

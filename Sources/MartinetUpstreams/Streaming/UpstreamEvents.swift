@@ -1,3 +1,4 @@
+internal import MartinetJSON
 package import NIOCore
 internal import MartinetAPI
 internal import Synchronization

@@ -1,5 +1,3 @@
-public import MartinetTemplates
-
 /// A parsed JSON document. Objects keep their order and never hold a key twice.
 public enum JSONValue: Sendable {
     case null
@@ -22,19 +20,6 @@ public enum JSONValue: Sendable {
         case .string: "a string"
         case .array: "an array"
         case .object: "an object"
-        }
-    }
-
-    /// The same value as chat templates see it.
-    public var templateValue: TemplateValue {
-        switch self {
-        case .null: .null
-        case .bool(let value): .bool(value)
-        case .integer(let value): .integer(value)
-        case .double(let value): .double(value)
-        case .string(let value): .string(value)
-        case .array(let values): .array(values.map(\.templateValue))
-        case .object(let members): .object(members.map { (key: $0.key, value: $0.value.templateValue) })
         }
     }
 
