@@ -132,7 +132,7 @@ if !coreOnly {
             name: "martinet",
             dependencies: [
                 "MartinetServer", "MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetDownloads",
-                "MartinetBenchmarks", "MartinetFleet", "MartinetUpstreams", "MartinetWorkerProtocol",
+                "MartinetBenchmarks", "MartinetFleet", "MartinetTemplates", "MartinetUpstreams", "MartinetWorkerProtocol",
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),

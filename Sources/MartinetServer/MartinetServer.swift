@@ -101,7 +101,8 @@ public struct MartinetServer: Sendable {
             directory: directory, runner: runner,
             dispatcher: RequestDispatcher(directory: directory, forwarder: forwarder, logger: logger),
             maxBodyBytes: configuration.maxBodyBytes,
-            sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session)
+            sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session,
+            isStrict: configuration.strictRequests)
         var groups: [any RouteGroup] = [StatusRoutes(pages: pages), InferenceRoutes(calls: calls)]
         if let fleet { groups.append(AdminRoutes(fleet: fleet)) }
         return groups

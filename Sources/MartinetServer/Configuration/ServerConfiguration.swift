@@ -8,6 +8,8 @@ public struct ServerConfiguration: Sendable, Hashable {
     public var healthPort: Int?
     /// The header that names the conversation which a request belongs to.
     public var sessionHeader = "X-Session-Id"
+    /// Refuses requests with fields that the server does not know.
+    public var strictRequests = false
     /// Most bytes of a request's body.
     public var maxBodyBytes = 32 << 20
     /// How long running requests may go on after a signal to stop.

@@ -2,6 +2,7 @@ package import MartinetAPI
 package import MartinetEngine
 package import MartinetFleet
 package import MartinetModels
+package import MartinetTemplates
 internal import MartinetTelemetry
 package import MartinetWorkerProtocol
 
@@ -27,11 +28,14 @@ package struct ModelSpecification: Sendable, Hashable {
     package var pool: PoolOptions
     /// How workers are watched.
     package var supervision: SupervisionOptions
+    /// How the model's turns are read.
+    package var turns: TurnFormatChoice
 
     /// Describes a model.
     package init(
         names: [String], root: String, runner: Runner, policy: RoutingPolicyName = .prefixAffinity,
-        pool: PoolOptions = PoolOptions(), supervision: SupervisionOptions = SupervisionOptions()
+        pool: PoolOptions = PoolOptions(), supervision: SupervisionOptions = SupervisionOptions(),
+        turns: TurnFormatChoice = TurnFormatChoice()
     ) {
         self.names = names
         self.root = root
@@ -39,6 +43,7 @@ package struct ModelSpecification: Sendable, Hashable {
         self.policy = policy
         self.pool = pool
         self.supervision = supervision
+        self.turns = turns
     }
 
     /// The model's own name.
@@ -47,13 +52,19 @@ package struct ModelSpecification: Sendable, Hashable {
 
 extension ServedModel {
     /// The model as requests are decoded for it.
-    package init(_ text: TextModel, names: [String], root: String, maxModelLength: Int, maxSamples: Int) {
+    package init(
+        _ text: TextModel, names: [String], root: String, maxModelLength: Int, maxSamples: Int,
+        turns: TurnFormatChoice = TurnFormatChoice()
+    ) {
         let defaults = text.generationDefaults
+        let variables = text.chatTemplate?.variableNames ?? []
         self.init(
             names: names, root: root, created: Int(ProcessFigures.now), maxModelLength: maxModelLength,
             tokenizer: text.tokenizer,
             defaults: SamplingDefaults(
                 temperature: defaults.temperature, topP: defaults.topP, topK: defaults.topK, minP: defaults.minP,
-                repetitionPenalty: defaults.repetitionPenalty), maxSamples: maxSamples)
+                repetitionPenalty: defaults.repetitionPenalty),
+            turnFormat: turns.format(template: text.chatTemplateSource, variables: variables),
+            templateVariables: variables, maxSamples: maxSamples)
     }
 }

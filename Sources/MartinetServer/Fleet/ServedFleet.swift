@@ -241,7 +241,7 @@ package final class ServedFleet: FleetControl {
         }
         let served = ServedModel(
             model.engine.model, names: specification.names, root: specification.root,
-            maxModelLength: model.engine.maxModelLength, maxSamples: maxSamples)
+            maxModelLength: model.engine.maxModelLength, maxSamples: maxSamples, turns: specification.turns)
         let failure = OneShot<EngineError>()
         let task = Task {
             do throws(EngineError) {

@@ -15,6 +15,8 @@ struct CallRouter: Sendable {
     let dispatcher: RequestDispatcher
     let maxBodyBytes: Int
     let sessionHeader: HTTPField.Name
+    /// Whether requests with fields that nothing here knows are refused.
+    let isStrict: Bool
     /// How much of a body is read past the limit.
     private static let droppedBodyBytes = 256 << 20
     /// Bodies up to this size are decoded where they arrive: that takes less time than a change of threads is worth.
@@ -46,7 +48,7 @@ struct CallRouter: Sendable {
             let bytes = try await body(of: request)
             guard directory.routes else {
                 let answer = try await aside(bytes.readableBytes) {
-                    let body = try JSONBody(Array(bytes.readableBytesView))
+                    let body = try JSONBody(Array(bytes.readableBytesView), isStrict: isStrict)
                     let target = try directory.deployment(named: body.model())
                     return try decoding(Call(body: body, target: target, hints: hints, context: context))
                 }
@@ -60,7 +62,7 @@ struct CallRouter: Sendable {
             return try await dispatcher.answer(inbound) { target, context, mayFail in
                 let answer = try await aside(bytes.readableBytes) {
                     // A rule may give a request to a model of another name.
-                    let body = try JSONBody(Array(bytes.readableBytesView))
+                    let body = try JSONBody(Array(bytes.readableBytesView), isStrict: isStrict)
                     var target = target
                     if let name = try body.model(), !target.model.names.contains(name) {
                         target.model.names.append(name)

@@ -81,7 +81,7 @@ struct FleetSettings {
             runner: .workers(
                 path: path, count: count, arguments: engine.arguments(settings) + logging(settings), options: options),
             policy: try fleet.policy(settings), pool: try fleet.pool(settings),
-            supervision: try fleet.supervision(settings))
+            supervision: try fleet.supervision(settings), turns: try server.turns(settings))
     }
 
     /// Workers log as this process does.
@@ -117,6 +117,7 @@ struct FleetSettings {
         return ModelSpecification(
             names: [model.name] + model.aliases, root: model.connect.joined(separator: ","),
             runner: .connect(endpoints: endpoints, tls: tls), policy: try fleet.policy(settings),
-            pool: try fleet.pool(settings), supervision: try fleet.supervision(settings))
+            pool: try fleet.pool(settings), supervision: try fleet.supervision(settings),
+            turns: try server.turns(settings))
     }
 }

@@ -72,7 +72,7 @@ struct ServeCommand: AsyncParsableCommand {
         let names = server.names(settings)
         let served = ServedModel(
             loaded.text, names: names.isEmpty ? [own] : names, root: wanted, maxModelLength: engine.maxModelLength,
-            maxSamples: options.maxNumSeqs)
+            maxSamples: options.maxNumSeqs, turns: try server.turns(settings))
         Self.describe(
             names: served.names, shape: loaded.configuration, facts: loaded.facts, plan: plan, options: options,
             workers: nil)

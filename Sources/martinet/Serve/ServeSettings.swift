@@ -4,6 +4,7 @@ import MartinetEngine
 import MartinetModels
 import MartinetServer
 import MartinetTelemetry
+import MartinetTemplates
 
 /// Takes a setting from its flag, else from the environment, else from the configuration file (`--max-num-seqs`, then
 /// `MARTINET_MAX_NUM_SEQS`, then `max_num_seqs`).
@@ -278,6 +279,15 @@ struct ServerFlags: ParsableArguments {
     @Option(help: "The model's name for clients; may be given several times.")
     var servedModelName: [String] = []
 
+    @Option(help: "How models write tool calls: auto, none, hermes, llama3_json, pythonic, mistral, json (auto).")
+    var toolCallParser: String?
+
+    @Option(help: "How models mark reasoning: auto, none, think (auto).")
+    var reasoningParser: String?
+
+    @Flag(help: "Refuse requests with fields that the server does not know.")
+    var strictRequests = false
+
     @Option(help: "Most bytes of a request's body (32MiB).")
     var maxBodyBytes: String?
 
@@ -315,9 +325,36 @@ struct ServerFlags: ParsableArguments {
             configuration.sessionHeader = name
         }
         if let value = try settings.bytes("max-body-bytes", maxBodyBytes) { configuration.maxBodyBytes = value }
+        configuration.strictRequests =
+            try settings.value("strict-requests", strictRequests ? true : nil, kind: "true or false") ?? false
         if let value = try settings.seconds("drain-timeout", drainTimeout) { configuration.drainTimeout = value }
         if let value = try settings.seconds("stall-timeout", stallTimeout) { configuration.stallTimeout = value }
         return configuration
+    }
+
+    /// How turns are read.
+    func turns(_ settings: Settings) throws -> TurnFormatChoice {
+        var turns = TurnFormatChoice()
+        switch settings.text("tool-call-parser", toolCallParser) {
+        case nil, "auto"?: break
+        case "none"?: turns.tools = .off
+        case let name?:
+            guard let format = ToolCallFormat(named: name) else {
+                let names = ToolCallFormat.allCases.map(\.rawValue).joined(separator: ", ")
+                throw ValidationError("--tool-call-parser must be auto, none or one of \(names), but is `\(name)`.")
+            }
+            turns.tools = .fixed(format)
+        }
+        switch settings.text("reasoning-parser", reasoningParser) {
+        case nil, "auto"?: break
+        case "none"?: turns.reasoning = .off
+        case let name?:
+            guard let format = ReasoningFormat(named: name) else {
+                throw ValidationError("--reasoning-parser must be auto, none or think, but is `\(name)`.")
+            }
+            turns.reasoning = .fixed(format)
+        }
+        return turns
     }
 
     /// The names that the command line's model is served under; empty where none is given.
