@@ -43,7 +43,8 @@ var targets: [Target] = [
         ["CMartinetKernels", "MartinetGrammars", "MartinetModels", "MartinetTokenizers", "MartinetTemplates"]),
     module("MartinetFleet", ["MartinetEngine"]),
     module(
-        "MartinetAPI", ["MartinetEngine", "MartinetGrammars", "MartinetJSON", "MartinetTokenizers", "MartinetTemplates"]),
+        "MartinetAPI",
+        ["MartinetEngine", "MartinetGrammars", "MartinetJSON", "MartinetTokenizers", "MartinetTemplates"]),
     module("MartinetBenchmarks"),
     .executableTarget(
         name: "EmbedExample", dependencies: ["MartinetEngine"], path: "Examples/Embed", swiftSettings: swiftSettings),
@@ -55,7 +56,7 @@ var targets: [Target] = [
     tests("MartinetGrammarsTests", ["MartinetGrammars", "MartinetJSON"]),
     tests("MartinetTemplatesTests", ["MartinetTemplates", "MartinetTestKit"], fixtures: true),
     tests("MartinetModelsTests", ["MartinetModels", "MartinetTestKit", "CMartinetKernels"]),
-    tests("MartinetEngineTests", ["MartinetEngine", "MartinetTestKit"]),
+    tests("MartinetEngineTests", ["MartinetEngine", "MartinetGrammars", "MartinetTokenizers", "MartinetTestKit"]),
     tests("MartinetFleetTests", ["MartinetFleet", "MartinetTestKit"]),
     tests("MartinetAPITests", ["MartinetAPI", "MartinetGrammars", "MartinetJSON"]),
     tests("MartinetBenchmarksTests", ["MartinetBenchmarks"]),
@@ -85,7 +86,8 @@ if !coreOnly {
             "MartinetServer",
             [
                 "MartinetAPI", "MartinetEngine", "MartinetFleet", "MartinetGrammars", "MartinetJSON", "MartinetModels",
-                "MartinetTelemetry", "MartinetTemplates", "MartinetTokenizers", "MartinetUpstreams", "MartinetWorkerProtocol",
+                "MartinetTelemetry", "MartinetTemplates", "MartinetTokenizers", "MartinetUpstreams",
+                "MartinetWorkerProtocol",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -97,7 +99,7 @@ if !coreOnly {
         module(
             "MartinetWorkerProtocol",
             [
-                "MartinetEngine", "MartinetModels",
+                "MartinetEngine", "MartinetGrammars", "MartinetModels",
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
                 .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
@@ -146,7 +148,7 @@ if !coreOnly {
         tests(
             "MartinetWorkerProtocolTests",
             [
-                "MartinetWorkerProtocol", "MartinetModels", "MartinetTestKit",
+                "MartinetWorkerProtocol", "MartinetGrammars", "MartinetModels", "MartinetTestKit",
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),

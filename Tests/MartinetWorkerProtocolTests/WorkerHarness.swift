@@ -67,6 +67,7 @@ final class Recorder: SequenceSink {
         var tokens: [Int: [Int32]] = [:]
         var logprobs: [Int: [TokenLogprobs?]] = [:]
         var prompt: (cached: Int, logprobs: [TokenLogprobs?]?)?
+        var embedding: Embedding?
         var finished: [Int: FinishReason] = [:]
         var endings: [Int] = []
         var failures: [EngineError] = []
@@ -84,6 +85,7 @@ final class Recorder: SequenceSink {
                 case .token(let token, let logprobs):
                     record.tokens[event.sample, default: []].append(token)
                     record.logprobs[event.sample, default: []].append(logprobs)
+                case .embedding(let embedding): record.embedding = embedding
                 case .finished(let reason):
                     record.finished[event.sample] = reason
                     record.endings.append(event.sample)

@@ -39,6 +39,12 @@ public struct EngineError: Error, Sendable, CustomStringConvertible {
     package static let deadlinePassed = EngineError(
         .deadlineExceeded, "The request's deadline passed before its answer was complete.")
 
+    /// A request whose parameters exclude all that its grammar allows.
+    package static let noTokenLeft = EngineError(
+        .invalidParameter,
+        "The output cannot go on: allowed_token_ids, bad_words or logit_bias exclude every token that the grammar "
+            + "allows next.")
+
     /// The message.
     public var description: String { message }
 }

@@ -160,6 +160,7 @@ struct Answer: Hashable, Sendable {
     var logprobs: [TokenLogprobs?] = []
     var prompts = 0
     var promptLogprobs: [TokenLogprobs?]?
+    var embeddings: [Embedding] = []
     var reason: FinishReason?
 }
 
@@ -190,6 +191,7 @@ func answers(_ mailbox: Mailbox, samples: Int, from base: Int = 0) async throws 
                 case .token(let token, let logprobs):
                     answers[index].tokens.append(token)
                     answers[index].logprobs.append(logprobs)
+                case .embedding(let embedding): answers[index].embeddings.append(embedding)
                 case .finished(let reason): answers[index].reason = reason
                 }
             }
