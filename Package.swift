@@ -48,7 +48,9 @@ var targets: [Target] = [
     module("MartinetBenchmarks"),
     .executableTarget(
         name: "EmbedExample", dependencies: ["MartinetEngine"], path: "Examples/Embed", swiftSettings: swiftSettings),
-    module("MartinetTestKit", ["MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetTensors"]),
+    module(
+        "MartinetTestKit",
+        ["MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetTensors", "MartinetTokenizers"]),
     tests("MartinetTensorsTests", ["MartinetTensors", "CMartinetKernels"], fixtures: true),
     tests(
         "MartinetModelFormatsTests", ["MartinetModelFormats", "MartinetTensors", "MartinetTestKit"], fixtures: true),
@@ -57,7 +59,7 @@ var targets: [Target] = [
     tests("MartinetTemplatesTests", ["MartinetTemplates", "MartinetTestKit"], fixtures: true),
     tests("MartinetModelsTests", ["MartinetModels", "MartinetTestKit", "CMartinetKernels"]),
     tests("MartinetEngineTests", ["MartinetEngine", "MartinetGrammars", "MartinetTokenizers", "MartinetTestKit"]),
-    tests("MartinetFleetTests", ["MartinetFleet", "MartinetTestKit"]),
+    tests("MartinetFleetTests", ["MartinetFleet", "MartinetGrammars", "MartinetTestKit"]),
     tests("MartinetAPITests", ["MartinetAPI", "MartinetGrammars", "MartinetJSON"]),
     tests("MartinetBenchmarksTests", ["MartinetBenchmarks"]),
 ]
@@ -134,7 +136,8 @@ if !coreOnly {
             name: "martinet",
             dependencies: [
                 "MartinetServer", "MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetDownloads",
-                "MartinetBenchmarks", "MartinetFleet", "MartinetUpstreams", "MartinetWorkerProtocol",
+                "MartinetBenchmarks", "MartinetFleet", "MartinetGrammars", "MartinetUpstreams",
+                "MartinetWorkerProtocol",
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),

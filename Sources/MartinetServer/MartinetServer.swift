@@ -102,7 +102,9 @@ public struct MartinetServer: Sendable {
             dispatcher: RequestDispatcher(directory: directory, forwarder: forwarder, logger: logger),
             maxBodyBytes: configuration.maxBodyBytes,
             sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session)
-        var groups: [any RouteGroup] = [StatusRoutes(pages: pages), InferenceRoutes(calls: calls)]
+        var groups: [any RouteGroup] = [
+            StatusRoutes(pages: pages), InferenceRoutes(calls: calls), EmbeddingRoutes(calls: calls),
+        ]
         if let fleet { groups.append(AdminRoutes(fleet: fleet)) }
         return groups
     }

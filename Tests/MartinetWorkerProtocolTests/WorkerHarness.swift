@@ -24,6 +24,9 @@ struct WorkerHarness {
         self.gate = gate
         engine = try Engine(
             maxSequences: options.maxNumSeqs, maxWaiting: options.maxWaiting, endTokens: model.endTokens, seed: 0,
+            constraints: ConstraintCompiler(
+                tokenizer: model.tokenizer, vocabularySize: model.configuration.vocabularySize,
+                endTokens: model.endTokens),
             stepEnded: signal.stepEnded
         ) {
             GatedRunner(try model.makeRunner(limits: plan.limits, options: RunnerOptions(threads: 1)), gate: gate)

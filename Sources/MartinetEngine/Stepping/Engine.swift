@@ -102,7 +102,8 @@ package final class Engine: SequenceEngine {
             throw EngineError(.invalidParameter, "This engine has no vocabulary to hold an output to a grammar.")
         }
         guard !request.embeds || pooling != nil else {
-            throw EngineError(.invalidParameter, "This model gives no embeddings: its head is a reranker's.")
+            throw EngineError(
+                .invalidParameter, "This model gives no embeddings: its head is a reranker's.", parameter: "model")
         }
         let maxWaiting = limits.maxWaiting
         let ticket = SequenceTicket { [weak self] _ in self?.doorbell.signal() }

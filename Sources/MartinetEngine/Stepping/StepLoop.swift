@@ -242,6 +242,10 @@ final class StepLoop {
         let rows = runner.hiddenStates[tokens.lowerBound * width..<tokens.upperBound * width]
         sequence.embedding?.add(UnsafeBufferPointer(rebasing: rows), width: width, start: start)
         guard sequence.pending == 0, let embedding = sequence.embedding?.embedding else { return }
+        guard embedding.values.allSatisfy(\.isFinite) else {
+            failures.append((sequence.sink, .notANumber))
+            return
+        }
         let cached = countPrompt(of: sequence)
         end(sequence, .stop)
         let sample = sequence.request.sampleIndex

@@ -10,7 +10,7 @@ public enum Pooling: String, Sendable, Hashable, CaseIterable {
     /// Reads a GGUF file's `{architecture}.pooling_type`: 1 to 3; where there is none, ``last``.
     ///
     /// Other numbers stand for heads that give no vector, such as a reranker's: `nil`.
-    init?(gguf number: Int?) {
+    package init?(gguf number: Int?) {
         switch number {
         case 1: self = .mean
         case 2: self = .cls

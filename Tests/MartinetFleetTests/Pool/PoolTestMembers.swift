@@ -60,9 +60,11 @@ func makeTestEngine(maxSequences: Int = 8) throws -> Engine {
             maxBatchedTokens: 48, maxLogitRows: 64, maxModelLength: testLimits.maxModelLength, blockSize: 4,
             blockCount: 256))
     nonisolated(unsafe) let confined = runner
-    return try Engine(maxSequences: maxSequences, maxWaiting: testLimits.maxWaiting, endTokens: [63], seed: 0) {
-        confined
-    }
+    return try Engine(
+        maxSequences: maxSequences, maxWaiting: testLimits.maxWaiting, endTokens: [TextVocabulary.end], seed: 0,
+        constraints: ConstraintCompiler(
+            tokenizer: TextVocabulary(), vocabularySize: 64, endTokens: [TextVocabulary.end])
+    ) { confined }
 }
 
 /// An engine that dies: after a number of events, or where it gets a request that kills.

@@ -1,10 +1,10 @@
-import MartinetTokenizers
+package import MartinetTokenizers
 
 /// A vocabulary of 64 tokens for ``HistoryRunner``: single characters, pieces of JSON that overlap, halves of a character;
 /// 62 is a control token, 63 ends a text.
-struct TextVocabulary: Tokenizer {
-    static let end: Int32 = 63
-    static let control: Int32 = 62
+package struct TextVocabulary: Tokenizer {
+    package static let end: Int32 = 63
+    package static let control: Int32 = 62
 
     private static let spellings: [[UInt8]] = {
         let pieces = [
@@ -18,17 +18,23 @@ struct TextVocabulary: Tokenizer {
     }()
 
     /// Waits before it tells of a token, where set.
-    var wait: @Sendable () -> Void = {}
-    var dropsLeadingSpace = false
-    var vocabularySize: Int { 64 }
-    var bosToken: Int32? { nil }
-    var eosToken: Int32? { Self.end }
-    var endTokens: Set<Int32> { [Self.end] }
-    var addsBos: Bool { false }
-    var controlTokenSpellings: [String] { ["<control>", "<end>"] }
+    package let wait: @Sendable () -> Void
+    package let dropsLeadingSpace: Bool
+
+    package init(dropsLeadingSpace: Bool = false, wait: @escaping @Sendable () -> Void = {}) {
+        self.dropsLeadingSpace = dropsLeadingSpace
+        self.wait = wait
+    }
+
+    package var vocabularySize: Int { 64 }
+    package var bosToken: Int32? { nil }
+    package var eosToken: Int32? { Self.end }
+    package var endTokens: Set<Int32> { [Self.end] }
+    package var addsBos: Bool { false }
+    package var controlTokenSpellings: [String] { ["<control>", "<end>"] }
 
     /// The longest tokens first.
-    func encode(_ text: String, specials: SpecialTokenHandling) -> [Int32] {
+    package func encode(_ text: String, specials: SpecialTokenHandling) -> [Int32] {
         var rest = Array(text.utf8)[...]
         var tokens: [Int32] = []
         while !rest.isEmpty {
@@ -41,11 +47,13 @@ struct TextVocabulary: Tokenizer {
         return tokens
     }
 
-    func token(named name: String) -> Int32? { nil }
-    func name(of token: Int32) -> String? { String(decoding: bytes(of: token, includeSpecial: true), as: UTF8.self) }
-    func isControl(_ token: Int32) -> Bool { token >= Self.control }
+    package func token(named name: String) -> Int32? { nil }
+    package func name(of token: Int32) -> String? {
+        String(decoding: bytes(of: token, includeSpecial: true), as: UTF8.self)
+    }
+    package func isControl(_ token: Int32) -> Bool { token >= Self.control }
 
-    func bytes(of token: Int32, includeSpecial: Bool) -> [UInt8] {
+    package func bytes(of token: Int32, includeSpecial: Bool) -> [UInt8] {
         wait()
         guard token < Self.control else { return includeSpecial ? Array("<\(token)>".utf8) : [] }
         return Self.spellings[Int(token)]
