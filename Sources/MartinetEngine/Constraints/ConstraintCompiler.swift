@@ -1,5 +1,5 @@
 internal import Foundation
-internal import MartinetGrammars
+package import MartinetGrammars
 package import MartinetTokenizers
 internal import Synchronization
 
@@ -33,7 +33,7 @@ package final class ConstraintCompiler: Sendable {
     /// - Parameters:
     ///   - isWanted: asked when its turn comes; what nobody wants any more is not compiled.
     ///   - whenDone: runs when the constraint has its result, on another thread.
-    func constraint(
+    package func constraint(
         for source: GrammarSource, isWanted: @escaping @Sendable () -> Bool, whenDone: @escaping @Sendable () -> Void
     ) -> Constraint {
         let constraint = Constraint()
@@ -76,7 +76,7 @@ package final class Constraint: Sendable {
     private let state = Mutex<Result<CompiledGrammar, EngineError>?>(nil)
 
     /// The grammar, or why there is none; `nil` while it is being compiled.
-    var result: Result<CompiledGrammar, EngineError>? { state.withLock(\.self) }
+    package var result: Result<CompiledGrammar, EngineError>? { state.withLock(\.self) }
 
     fileprivate func settle(_ result: Result<CompiledGrammar, EngineError>) { state.withLock { $0 = result } }
 }
