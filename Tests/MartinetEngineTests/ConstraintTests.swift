@@ -319,6 +319,10 @@ import Testing
         ticket.cancel()
         #expect(try await answers(cancelled)[0].reason == .abort)
         #expect(engine.statistics().waiting == 1)
+        // Nor is an engine that waits for a grammar taken for one that stands still.
+        let steps = engine.statistics().steps
+        for _ in 0..<5000 where engine.statistics().steps == steps { try await Task.sleep(for: .milliseconds(2)) }
+        #expect(engine.statistics().steps > steps)
         gate.withLock { $0 = true }
         #expect(try await answers(waiting)[0].text == "abc")
         await engine.shutdown(deadline: .seconds(1))

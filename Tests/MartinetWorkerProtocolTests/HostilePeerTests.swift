@@ -2,6 +2,7 @@ import Foundation
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 import MartinetEngine
+import MartinetGrammars
 import MartinetTestKit
 import MartinetWorkerProtocol
 import SwiftProtobuf

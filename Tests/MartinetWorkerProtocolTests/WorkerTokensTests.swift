@@ -1,4 +1,5 @@
 import MartinetEngine
+import MartinetGrammars
 import MartinetTestKit
 import MartinetWorkerProtocol
 import Testing

@@ -144,7 +144,11 @@ final class StepLoop {
         endOverdue(at: begin)
         takeConstraints()
         let items = scheduler.schedule { pace.promptTokens(besides: $0, for: $1) }
-        guard !items.isEmpty else { return }
+        guard !items.isEmpty else {
+            // Waiting for grammars is no standing still, which supervisors look for.
+            if isBlocked, !isIdle { statistics.steps += 1 }
+            return
+        }
         let decodes = items.filter { $0.count == 1 }.reduce(0) { $0 + 1 + $1.drafts.count }
         var batch = ForwardBatch()
         batch.wantsHiddenStates = items.contains { $0.sequence.embedding != nil }

@@ -32,7 +32,9 @@ extension WireStep {
                 prompts.append(prompt)
             case .embedding(let embedding):
                 kinds.append(.embedding)
-                embeddings.append(.with { $0.values = embedding.values })
+                var wire = WireEmbedding()
+                wire.values = embedding.values
+                embeddings.append(wire)
                 size += embedding.values.count
             case .finished(.stop): kinds.append(.finishedStop)
             case .finished(.length): kinds.append(.finishedLength)
