@@ -43,11 +43,14 @@ var targets: [Target] = [
         ["CMartinetKernels", "MartinetGrammars", "MartinetModels", "MartinetTokenizers", "MartinetTemplates"]),
     module("MartinetFleet", ["MartinetEngine"]),
     module(
-        "MartinetAPI", ["MartinetEngine", "MartinetGrammars", "MartinetJSON", "MartinetTokenizers", "MartinetTemplates"]),
+        "MartinetAPI",
+        ["MartinetEngine", "MartinetGrammars", "MartinetJSON", "MartinetTokenizers", "MartinetTemplates"]),
     module("MartinetBenchmarks"),
     .executableTarget(
         name: "EmbedExample", dependencies: ["MartinetEngine"], path: "Examples/Embed", swiftSettings: swiftSettings),
-    module("MartinetTestKit", ["MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetTensors"]),
+    module(
+        "MartinetTestKit",
+        ["MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetTensors", "MartinetTokenizers"]),
     tests("MartinetTensorsTests", ["MartinetTensors", "CMartinetKernels"], fixtures: true),
     tests(
         "MartinetModelFormatsTests", ["MartinetModelFormats", "MartinetTensors", "MartinetTestKit"], fixtures: true),
@@ -55,8 +58,8 @@ var targets: [Target] = [
     tests("MartinetGrammarsTests", ["MartinetGrammars", "MartinetJSON"]),
     tests("MartinetTemplatesTests", ["MartinetTemplates", "MartinetTestKit"], fixtures: true),
     tests("MartinetModelsTests", ["MartinetModels", "MartinetTestKit", "CMartinetKernels"]),
-    tests("MartinetEngineTests", ["MartinetEngine", "MartinetTestKit"]),
-    tests("MartinetFleetTests", ["MartinetFleet", "MartinetTestKit"]),
+    tests("MartinetEngineTests", ["MartinetEngine", "MartinetGrammars", "MartinetTokenizers", "MartinetTestKit"]),
+    tests("MartinetFleetTests", ["MartinetFleet", "MartinetGrammars", "MartinetTestKit"]),
     tests("MartinetAPITests", ["MartinetAPI", "MartinetGrammars", "MartinetJSON"]),
     tests("MartinetBenchmarksTests", ["MartinetBenchmarks"]),
 ]
@@ -85,7 +88,8 @@ if !coreOnly {
             "MartinetServer",
             [
                 "MartinetAPI", "MartinetEngine", "MartinetFleet", "MartinetGrammars", "MartinetJSON", "MartinetModels",
-                "MartinetTelemetry", "MartinetTemplates", "MartinetTokenizers", "MartinetUpstreams", "MartinetWorkerProtocol",
+                "MartinetTelemetry", "MartinetTemplates", "MartinetTokenizers", "MartinetUpstreams",
+                "MartinetWorkerProtocol",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -97,7 +101,7 @@ if !coreOnly {
         module(
             "MartinetWorkerProtocol",
             [
-                "MartinetEngine", "MartinetModels",
+                "MartinetEngine", "MartinetGrammars", "MartinetModels",
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
                 .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
@@ -132,7 +136,8 @@ if !coreOnly {
             name: "martinet",
             dependencies: [
                 "MartinetServer", "MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetDownloads",
-                "MartinetBenchmarks", "MartinetFleet", "MartinetTemplates", "MartinetUpstreams", "MartinetWorkerProtocol",
+                "MartinetBenchmarks", "MartinetFleet", "MartinetGrammars", "MartinetTemplates", "MartinetUpstreams",
+                "MartinetWorkerProtocol",
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -146,7 +151,7 @@ if !coreOnly {
         tests(
             "MartinetWorkerProtocolTests",
             [
-                "MartinetWorkerProtocol", "MartinetModels", "MartinetTestKit",
+                "MartinetWorkerProtocol", "MartinetGrammars", "MartinetModels", "MartinetTestKit",
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),

@@ -41,6 +41,8 @@ public struct EngineOptions: Sendable, Hashable {
     public var maxWaiting = 4096
     /// Whether requests reuse the KV blocks of equal prefixes.
     public var enablePrefixCaching = true
+    /// How embeddings are made of hidden states; `nil` as the model says.
+    public var pooling: Pooling?
     /// How tokens are guessed ahead; changes no token that comes out.
     public var speculation = Speculation.promptLookup()
     /// The instruction set to compute with; `nil` takes this machine's best.

@@ -122,6 +122,13 @@ public struct JSONWriter: Sendable {
         }
     }
 
+    /// Writes a number in as few digits as give it back; what JSON cannot express as of a double.
+    public mutating func value(_ number: Float) {
+        guard number.isFinite else { return value(Double(number)) }
+        separate()
+        bytes.append(contentsOf: "\(number)".utf8)
+    }
+
     /// Writes a parsed value.
     public mutating func value(_ value: JSONValue) {
         switch value {

@@ -23,12 +23,17 @@ public struct ForwardBatch: Sendable {
     public var slices: [SequenceSlice]
     /// Indices into `tokens` for which logits are wanted, ascending.
     public var logitTokens: [Int]
+    /// Whether ``ModelRunner/hiddenStates`` is to be had.
+    public var wantsHiddenStates: Bool
 
     /// Describes a step.
-    public init(tokens: [Int32] = [], slices: [SequenceSlice] = [], logitTokens: [Int] = []) {
+    public init(
+        tokens: [Int32] = [], slices: [SequenceSlice] = [], logitTokens: [Int] = [], wantsHiddenStates: Bool = false
+    ) {
         self.tokens = tokens
         self.slices = slices
         self.logitTokens = logitTokens
+        self.wantsHiddenStates = wantsHiddenStates
     }
 }
 
@@ -72,6 +77,10 @@ public protocol ModelRunner: AnyObject {
     ///   The rows may be written by the caller (samplers change them in place).
     /// - Throws: ``ModelError`` where the batch exceeds the limits or names a token outside the vocabulary.
     func forward(_ batch: ForwardBatch) throws(ModelError) -> UnsafeMutableBufferPointer<Float>
+
+    /// What the layers made of each token of the last step, normalised as in front of the output projection: rows of
+    /// `configuration.hiddenSize` floats, valid until the next call. Only of a step that wanted it.
+    var hiddenStates: UnsafeBufferPointer<Float> { get }
 }
 
 /// Where a runner's memory goes, in bytes.

@@ -103,7 +103,9 @@ public struct MartinetServer: Sendable {
             maxBodyBytes: configuration.maxBodyBytes,
             sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session,
             isStrict: configuration.strictRequests)
-        var groups: [any RouteGroup] = [StatusRoutes(pages: pages), InferenceRoutes(calls: calls)]
+        var groups: [any RouteGroup] = [
+            StatusRoutes(pages: pages), InferenceRoutes(calls: calls), EmbeddingRoutes(calls: calls),
+        ]
         if let fleet { groups.append(AdminRoutes(fleet: fleet)) }
         return groups
     }

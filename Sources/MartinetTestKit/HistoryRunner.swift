@@ -14,19 +14,30 @@ package final class HistoryRunner: ModelRunner {
     package private(set) var largestBatch = (sequences: 0, tokens: 0)
     private var slots: [Int32]
     private var logits: UnsafeMutableBufferPointer<Float>
+    private var states: UnsafeMutableBufferPointer<Float>
     private var steps = 0
 
     package init(limits: RunnerLimits, vocabularySize: Int = 64) {
         self.limits = limits
         configuration = ModelConfiguration(
-            architecture: "history", vocabularySize: vocabularySize, hiddenSize: 1, intermediateSize: 1, layerCount: 1,
+            architecture: "history", vocabularySize: vocabularySize, hiddenSize: Self.hiddenSize, intermediateSize: 1,
+            layerCount: 1,
             headCount: 1, keyValueHeadCount: 1, headSize: 1, contextLength: limits.maxModelLength, normEpsilon: 0,
             rope: RopeConfiguration(theta: 1, rotarySize: 1, interleaved: false), tiedEmbeddings: true)
         slots = Array(repeating: -1, count: limits.blockCount * limits.blockSize)
         logits = .allocate(capacity: limits.maxLogitRows * vocabularySize)
+        states = .allocate(capacity: limits.maxBatchedTokens * Self.hiddenSize)
     }
 
-    deinit { logits.deallocate() }
+    deinit {
+        logits.deallocate()
+        states.deallocate()
+    }
+
+    /// Floats in a hidden state: the logits of the first tokens.
+    package static let hiddenSize = 3
+
+    package var hiddenStates: UnsafeBufferPointer<Float> { UnsafeBufferPointer(states) }
 
     package func forward(_ batch: ForwardBatch) throws(ModelError) -> UnsafeMutableBufferPointer<Float> {
         steps += 1
@@ -40,6 +51,12 @@ package final class HistoryRunner: ModelRunner {
         for slice in batch.slices {
             for (offset, index) in slice.tokens.enumerated() {
                 slots[slot(slice, slice.start + offset)] = batch.tokens[index]
+                if batch.wantsHiddenStates {
+                    let history = (0...(slice.start + offset)).map { slots[slot(slice, $0)] }
+                    for element in 0..<Self.hiddenSize {
+                        states[index * Self.hiddenSize + element] = Self.logit(history, element)
+                    }
+                }
                 guard row < batch.logitTokens.count, batch.logitTokens[row] == index else { continue }
                 let history = (0...(slice.start + offset)).map { slots[slot(slice, $0)] }
                 for token in 0..<configuration.vocabularySize {

@@ -1,7 +1,7 @@
 /// What both sides agree on beside the schema.
 package enum WorkerProtocol {
     /// Raised where an older peer would misread a message.
-    package static let version = 1
+    package static let version = 2
     /// Most bytes of a frontend's message: a prompt of a million tokens has some three.
     package static let maxFrontendMessageBytes = 16 << 20
     /// Most bytes of a worker's message: log probabilities of long prompts are large.

@@ -25,6 +25,7 @@ import Testing
         var tokens: [Int32] = []
         var logprobs: [TokenLogprobs] = []
         var prompt: (cached: Int, logprobs: [TokenLogprobs?]?)?
+        var embedding: Embedding?
         var reason: FinishReason?
     }
 
@@ -47,6 +48,7 @@ import Testing
                     case .token(let token, let logprobs):
                         result.tokens.append(token)
                         if let logprobs { result.logprobs.append(logprobs) }
+                    case .embedding(let embedding): result.embedding = embedding
                     case .finished(let reason): result.reason = reason
                     }
                 }

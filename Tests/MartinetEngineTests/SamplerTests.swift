@@ -29,7 +29,7 @@ import Testing
                 parameters: parameters, seed: UInt64(draw), sampleIndex: 0, prompt: prompt, endTokens: [0])
             var row = logits
             let token = row.withUnsafeMutableBufferPointer {
-                sampler.sample($0, output: output[...], scratch: &scratch).token
+                sampler.sample($0, output: output[...], scratch: &scratch)?.token ?? 0
             }
             counts[Int(token)] += 1
         }
@@ -108,7 +108,7 @@ import Testing
             for _ in 0..<4 {
                 var row = logits
                 let token = row.withUnsafeMutableBufferPointer {
-                    sampler.sample($0, output: output[...], scratch: &scratch).token
+                    sampler.sample($0, output: output[...], scratch: &scratch)?.token ?? 0
                 }
                 output.append(token)
             }
@@ -127,9 +127,10 @@ import Testing
         var sampler = SequenceSampler(parameters: parameters, seed: 0, sampleIndex: 0, prompt: [], endTokens: [])
         var scratch = SamplerScratch(vocabularySize: 5)
         var row: [Float] = [1, 4, 5, 2, 3]
-        let (token, reported) = row.withUnsafeMutableBufferPointer {
+        let sampled = row.withUnsafeMutableBufferPointer {
             sampler.sample($0, output: [], scratch: &scratch)
         }
+        let (token, reported) = try #require(sampled)
         let logprobs = try #require(reported)
         #expect(token == 2 && logprobs.chosen.token == 2 && logprobs.chosen.rank == 1)
         #expect(logprobs.top.map(\.token) == Array([2, 1, 4, 3, 0].prefix(top)))
@@ -142,9 +143,10 @@ import Testing
         var sampler = SequenceSampler(parameters: parameters, seed: 0, sampleIndex: 0, prompt: [], endTokens: [])
         var scratch = SamplerScratch(vocabularySize: 5)
         var row = logits
-        let (token, reported) = row.withUnsafeMutableBufferPointer {
+        let sampled = row.withUnsafeMutableBufferPointer {
             sampler.sample($0, output: [], scratch: &scratch)
         }
+        let (token, reported) = try #require(sampled)
         let logprobs = try #require(reported)
         let expected = softmax(logits).map { log($0) }
         #expect(token == 3)

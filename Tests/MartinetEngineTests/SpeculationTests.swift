@@ -67,6 +67,7 @@ import Testing
                         answer.tokens.append(token)
                         answer.logprobs.append(logprobs)
                     case .finished(let reason): answer.reason = reason
+                    case .embedding: Issue.record("nobody asked for an embedding")
                     }
                 }
             }

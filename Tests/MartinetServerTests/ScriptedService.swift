@@ -103,7 +103,7 @@ final class ScriptedService: InferenceService {
     }
 }
 
-/// The prompt's tokens as output.
+/// The prompt's tokens as output, or as its embedding.
 struct Echo: AsyncSequence, Sendable {
     typealias Element = [InferenceEvent]
     typealias Failure = EngineError
@@ -132,6 +132,12 @@ struct Echo: AsyncSequence, Sendable {
             let count = Swift.min(echo.request.prompt.count, echo.request.sampling.maxTokens ?? .max)
             position += 1
             if echo.script.failsAtOnce { throw EngineError(.unavailable, "broken") }
+            if position == 0, echo.request.embeds {
+                var facts = InferencePrompt(tokenCount: echo.request.prompt.count, cachedTokenCount: 0)
+                facts.embedding = Embedding(values: echo.request.prompt.map { Float($0) })
+                position = count
+                return [.prompt(facts), .finished(index: 0, reason: .stop, stopText: nil)]
+            }
             if position == 0 {
                 return [.prompt(InferencePrompt(tokenCount: echo.request.prompt.count, cachedTokenCount: 0))]
             }

@@ -32,6 +32,7 @@ final class GatedRunner: ModelRunner {
     var configuration: ModelConfiguration { runner.configuration }
     var limits: RunnerLimits { runner.limits }
     var memory: RunnerMemory { runner.memory }
+    var hiddenStates: UnsafeBufferPointer<Float> { runner.hiddenStates }
 
     func forward(_ batch: ForwardBatch) throws(ModelError) -> UnsafeMutableBufferPointer<Float> {
         gate.pass()

@@ -2,6 +2,7 @@ import Foundation
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 import MartinetEngine
+import MartinetGrammars
 import MartinetTestKit
 import MartinetWorkerProtocol
 import SwiftProtobuf
@@ -42,6 +43,46 @@ import Testing
             }
         ), ("bad_words", { $0.sampling.badWords = [WireTokens()] }),
         ("allowed_token_ids", { $0.sampling.allowedTokens = WireTokens() }),
+        ("", { $0.sampling.grammar = WireGrammar() }),
+        ("", { $0.sampling.grammar.sequence.grammars = [WireGrammar()] }),
+        ("", { $0.sampling.grammar.repetition.minimum = 1 }),
+        (
+            "",
+            {
+                $0.sampling.grammar.repetition.grammar.literal = "a"
+                $0.sampling.grammar.repetition.minimum = .min
+            }
+        ),
+        (
+            "",
+            {
+                $0.sampling.grammar.repetition.grammar.literal = "a"
+                $0.sampling.grammar.repetition.maximum = -1
+            }
+        ),
+        (
+            "",
+            {
+                // Deeper than a source may be, not deeper than a message may.
+                var grammar = WireGrammar(.literal("a"))
+                for _ in 0..<40 { grammar = .with { [grammar] in $0.sequence.grammars = [grammar] } }
+                $0.sampling.grammar = grammar
+            }
+        ),
+        (
+            "",
+            {
+                let part = WireGrammar(.literal(""))
+                $0.sampling.grammar.choice.grammars = Array(repeating: part, count: 20_000)
+            }
+        ),
+        (
+            "n",
+            {
+                $0.embeds = true
+                $0.sampleCount = 2
+            }
+        ),
     ]
 
     @Test func requestsThatCannotBe() async throws {
@@ -102,6 +143,16 @@ import Testing
     static let cutOff: [(name: String, messages: [WireFrontendMessage])] = [
         ("a number twice", [submission(1) { $0.sampling.clearMaxTokens() }, submission(1)]),
         ("a message of no kind", [submission(1) { $0.sampling.clearMaxTokens() }, WireFrontendMessage()]),
+        (
+            "a grammar without end",
+            [
+                submission(1) {
+                    var grammar = WireGrammar(.literal("a"))
+                    for _ in 0..<200 { grammar = .with { [grammar] in $0.sequence.grammars = [grammar] } }
+                    $0.sampling.grammar = grammar
+                }
+            ]
+        ),
         ("a message too large", [submission(1) { $0.prompt = Array(repeating: .max, count: 8 << 20) }]),
     ]
 

@@ -1,4 +1,5 @@
 import MartinetEngine
+import MartinetGrammars
 import MartinetWorkerProtocol
 import SwiftProtobuf
 import Testing
@@ -49,7 +50,26 @@ import Testing
         sampling.promptLogprobs = random.maybe { $0.int() }
         sampling.badWords = (0..<Int.random(in: 0...3, using: &random)).map { _ in random.tokens(0...4) }
         sampling.allowedTokens = random.maybe { $0.tokens(0...4) }
+        sampling.grammar = random.maybe { grammar(&$0, depth: 0) }
         return sampling
+    }
+
+    static func grammar(_ random: inout Generator, depth: Int) -> GrammarSource {
+        let text = "text \(random.next()) é"
+        let isLeaf = depth > 4
+        switch Int.random(in: 0..<(isLeaf ? 5 : 8), using: &random) {
+        case 0: return .literal(text)
+        case 1: return .jsonSchema(text)
+        case 2: return .regex(text)
+        case 3: return .ebnf(text)
+        case 4: return .anyText(before: text)
+        case 5, 6:
+            let parts = (0..<Int.random(in: 0...3, using: &random)).map { _ in grammar(&random, depth: depth + 1) }
+            return Bool.random(using: &random) ? .sequence(parts) : .choice(parts)
+        default:
+            return .repetition(
+                grammar(&random, depth: depth + 1), minimum: random.int(), maximum: random.maybe { $0.int() })
+        }
     }
 
     @Test(arguments: [Duration.milliseconds(1), .seconds(60), .seconds(1 << 40)])
@@ -67,10 +87,11 @@ import Testing
     @Test func requests() throws {
         var random = Generator(state: 4)
         for number in 0..<500 {
-            let request = EngineRequest(
+            var request = EngineRequest(
                 id: "request \(number) ⚙︎", prompt: random.tokens(0...40), sampling: Self.parameters(&random),
                 sampleIndex: random.int(), sampleCount: random.int(), emitted: random.tokens(0...9),
                 priority: random.int(), cacheSalt: random.maybe { "salt \($0.next())" })
+            request.embeds = Bool.random(using: &random)
             let bytes: [UInt8] = try WireSubmit(request, number: UInt64(number)).serializedBytes()
             let wire = try WireSubmit(serializedBytes: bytes)
             let read = try EngineRequest(wire)
@@ -83,12 +104,13 @@ import Testing
             #expect(read.emitted == request.emitted)
             #expect(read.priority == request.priority)
             #expect(read.cacheSalt == request.cacheSalt)
+            #expect(read.embeds == request.embeds)
         }
     }
 
     /// A field that the round trip forgot would be found by no other test: the count of fields is what it was.
     @Test func fieldsOfSampling() {
-        #expect(Mirror(reflecting: SamplingParameters()).children.count == 17)
+        #expect(Mirror(reflecting: SamplingParameters()).children.count == 18)
         #expect(Mirror(reflecting: EngineStatistics()).children.count == 18)
     }
 
@@ -150,6 +172,7 @@ import Testing
             .init(sample: 1, event: .token(98, logprobs: logprobs())),
             .init(sample: 1, event: .token(0, logprobs: nil)),
             .init(sample: 0, event: .finished(.stop)), .init(sample: 1, event: .finished(.length)),
+            .init(sample: 3, event: .embedding(Embedding(values: [1, -0.5, 3e38]))),
             .init(sample: 2, event: .finished(.abort)),
         ]
         var step = WireStep()
@@ -181,6 +204,14 @@ import Testing
         ("a kind too many", { $0.kinds.append(.finishedStop) }), ("no tokens", { $0.tokens = [] }),
         ("a negative token", { $0.tokens = [-1] }), ("a token too large", { $0.tokens = [99] }),
         ("an unknown kind", { $0.kinds = [.UNRECOGNIZED(77)] }), ("a prompt without facts", { $0.kinds = [.prompt] }),
+        ("an embedding that is missing", { $0.kinds = [.embedding] }),
+        (
+            "an embedding of no numbers",
+            {
+                $0.kinds = [.embedding]
+                $0.embeddings = [.with { $0.values = [1, .nan] }]
+            }
+        ),
         ("a failure without error", { $0.kinds = [.failed] }),
         ("log probabilities that are missing", { $0.kinds = [.tokenWithLogprobs] }),
         (

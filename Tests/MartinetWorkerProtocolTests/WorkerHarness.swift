@@ -24,6 +24,9 @@ struct WorkerHarness {
         self.gate = gate
         engine = try Engine(
             maxSequences: options.maxNumSeqs, maxWaiting: options.maxWaiting, endTokens: model.endTokens, seed: 0,
+            constraints: ConstraintCompiler(
+                tokenizer: model.tokenizer, vocabularySize: model.configuration.vocabularySize,
+                endTokens: model.endTokens),
             stepEnded: signal.stepEnded
         ) {
             GatedRunner(try model.makeRunner(limits: plan.limits, options: RunnerOptions(threads: 1)), gate: gate)
@@ -67,6 +70,7 @@ final class Recorder: SequenceSink {
         var tokens: [Int: [Int32]] = [:]
         var logprobs: [Int: [TokenLogprobs?]] = [:]
         var prompt: (cached: Int, logprobs: [TokenLogprobs?]?)?
+        var embedding: Embedding?
         var finished: [Int: FinishReason] = [:]
         var endings: [Int] = []
         var failures: [EngineError] = []
@@ -84,6 +88,7 @@ final class Recorder: SequenceSink {
                 case .token(let token, let logprobs):
                     record.tokens[event.sample, default: []].append(token)
                     record.logprobs[event.sample, default: []].append(logprobs)
+                case .embedding(let embedding): record.embedding = embedding
                 case .finished(let reason):
                     record.finished[event.sample] = reason
                     record.endings.append(event.sample)

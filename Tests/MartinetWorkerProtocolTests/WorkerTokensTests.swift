@@ -1,4 +1,5 @@
 import MartinetEngine
+import MartinetGrammars
 import MartinetTestKit
 import MartinetWorkerProtocol
 import Testing
@@ -35,6 +36,13 @@ import Testing
             $0.sampling.stopTokens = Set((0..<320).prefix(100).map { Int32($0) })
             $0.sampling.minTokens = 3
         },
+        Case(testDescription: "a grammar") {
+            $0.sampling.temperature = 1.5
+            $0.sampling.seed = 3
+            $0.sampling.grammar = .sequence([
+                .choice([.literal("yes"), .literal("no")]), .ebnf(#"root ::= " " [a-z]{3,9}"#),
+            ])
+        },
         Case(testDescription: "going on behind tokens") {
             $0.sampling.temperature = 1.1
             $0.sampling.seed = 5
@@ -62,6 +70,35 @@ import Testing
         #expect(record.prompt != nil)
         #expect(record.endings.sorted() == expected.endings.sorted())
         #expect(record.eventsAfterEnd == 0)
+        withExtendedLifetime((client, ticket)) {}
+        try await worker.end()
+    }
+
+    @Test func anEmbedding() async throws {
+        let worker = try WorkerHarness()
+        let client = try await worker.connect()
+        let wanted = request("e", prompt: (0..<200).map { Int32($0) }) { $0.embeds = true }
+        let (here, there) = (Recorder(), Recorder())
+        try worker.engine.submit(wanted, to: here)
+        let expected = try await here.ended()
+        let ticket = try client.submit(wanted, to: there)
+        let record = try await there.ended()
+        #expect(record.embedding == expected.embedding)
+        #expect(record.embedding?.values.count == 64)
+        #expect(record.finished == [0: .stop])
+        #expect(record.tokens.isEmpty)
+        withExtendedLifetime((client, ticket)) {}
+        try await worker.end()
+    }
+
+    @Test func aGrammarThatCannotBeCompiled() async throws {
+        let worker = try WorkerHarness()
+        let client = try await worker.connect()
+        let sink = Recorder()
+        let ticket = try client.submit(request("g") { $0.sampling.grammar = .ebnf("root ::= missing") }, to: sink)
+        let record = try await sink.ended()
+        #expect(record.failures.map(\.code) == [.invalidParameter])
+        #expect(record.failures[0].message.contains("missing"))
         withExtendedLifetime((client, ticket)) {}
         try await worker.end()
     }

@@ -39,6 +39,16 @@ public struct EngineError: Error, Sendable, CustomStringConvertible {
     package static let deadlinePassed = EngineError(
         .deadlineExceeded, "The request's deadline passed before its answer was complete.")
 
+    /// A model whose weights, or a prompt that with them, give what is no number.
+    package static let notANumber = EngineError(
+        Code(description: "not_a_number"), "The embedding of this prompt is not a vector of numbers.")
+
+    /// A request whose parameters exclude all that its grammar allows.
+    package static let noTokenLeft = EngineError(
+        .invalidParameter,
+        "The output cannot go on: allowed_token_ids, bad_words or logit_bias exclude every token that the grammar "
+            + "allows next.")
+
     /// The message.
     public var description: String { message }
 }

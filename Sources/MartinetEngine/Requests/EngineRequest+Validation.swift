@@ -24,7 +24,11 @@ extension EngineRequest {
             throw EngineError(
                 .invalidParameter, "The generated token id \(token) is not in the vocabulary.", parameter: "emitted")
         }
-        guard prompt.count < limits.maxModelLength else {
+        guard !embeds || (sampleCount == 1 && emitted.isEmpty) else {
+            throw EngineError(.invalidParameter, "An embedding has one sample and no output.", parameter: "n")
+        }
+        // An embedding leaves no room for output.
+        guard prompt.count < limits.maxModelLength + (embeds ? 1 : 0) else {
             throw EngineError(
                 .contextLengthExceeded,
                 "The prompt has \(prompt.count) tokens, but this model's maximum context length is "
@@ -84,5 +88,6 @@ extension SamplingParameters {
             try check(!allowedTokens.isEmpty, "allowed_token_ids", "a list of at least one id", "empty")
             try checkTokens(allowedTokens, "allowed_token_ids")
         }
+        try grammar?.validate()
     }
 }

@@ -1,4 +1,4 @@
-/// One prompt to continue, once or several times: what a worker is asked for. Token ids only; text is the frontend's.
+/// One prompt to continue, once or several times, or to embed: what a worker is asked for. Token ids only; text is the frontend's.
 public struct EngineRequest: Sendable {
     /// Names the request in logs; need not be unique.
     public var id: String
@@ -21,6 +21,8 @@ public struct EngineRequest: Sendable {
     public var deadline: ContinuousClock.Instant?
     /// The conversation that it belongs to, by which a pool may route it.
     public var session: String?
+    /// Whether the prompt's embedding is wanted, and no output.
+    public var embeds = false
 
     /// Describes a sequence to generate.
     public init(
@@ -86,6 +88,8 @@ public enum TokenEvent: Sendable {
     /// The prompt was processed; `cached` of its tokens came from the prefix cache. Log probabilities where asked for:
     /// `nil` for the first token, which nothing precedes.
     case prompt(cached: Int, logprobs: [TokenLogprobs?]?)
+    /// The prompt's embedding, not normalised, where that was asked for; comes behind `prompt`.
+    case embedding(Embedding)
     /// A generated token.
     case token(Int32, logprobs: TokenLogprobs?)
     /// The end; nothing follows. An end or stop token that ended it is the last `token` before.

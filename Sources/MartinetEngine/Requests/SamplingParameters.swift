@@ -36,11 +36,22 @@ public struct SamplingParameters: Sendable, Hashable {
     public var badWords: [[Int32]] = []
     /// Only these tokens may appear, where set.
     public var allowedTokens: [Int32]?
-    /// What the output must match, where set.
+    /// What the output must match, where set. A text that is whole ends, whatever ``minTokens`` and ``ignoreEndOfText``
+    /// say; one that ``maxTokens`` or a stop string cuts need not be whole.
     public var grammar: GrammarSource?
 
     /// Plain sampling at temperature 1.
     public init() {}
+
+    /// Whether a token ends an output.
+    ///
+    /// - Parameters:
+    ///   - outputCount: tokens of the output, this one included.
+    ///   - endTokens: the model's own.
+    package func isEnd(_ token: Int32, outputCount: Int, endTokens: Set<Int32>) -> Bool {
+        guard grammar != nil || outputCount > minTokens else { return false }
+        return stopTokens.contains(token) || (grammar != nil || !ignoreEndOfText) && endTokens.contains(token)
+    }
 
     /// The likeliest token each time.
     public static var greedy: SamplingParameters {

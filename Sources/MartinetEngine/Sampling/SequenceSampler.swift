@@ -1,5 +1,6 @@
 internal import CMartinetKernels
 internal import Foundation
+internal import MartinetGrammars
 
 /// Chooses the tokens of one sequence: changes its logits as its parameters say, and draws from what is left.
 package struct SequenceSampler {
@@ -9,6 +10,8 @@ package struct SequenceSampler {
     private let endTokens: [Int32]
     private let prompt: Set<Int32>
     private var outputCounts: [Int32: Int32] = [:]
+    /// Where the output stands in its grammar.
+    private var matcher: GrammarMatcher?
 
     /// Makes a sampler.
     ///
@@ -29,18 +32,51 @@ package struct SequenceSampler {
         if countsOutput { for token in emitted { outputCounts[token, default: 0] += 1 } }
     }
 
+    /// Whether a grammar says what may come.
+    package var isConstrained: Bool { matcher != nil }
+    /// Whether the output may end here.
+    package var mayEnd: Bool { matcher?.isComplete ?? true }
+    /// Whether the output is whole and nothing can follow it.
+    package var mustEnd: Bool { matcher?.mustEnd ?? false }
+
+    /// Holds the output to a grammar from here on.
+    ///
+    /// - Parameter emitted: tokens generated before, which are the beginning of the output.
+    /// - Returns: whether the grammar takes them.
+    mutating func constrain(to grammar: CompiledGrammar, emitted: some Sequence<Int32>) -> Bool {
+        var matcher = GrammarMatcher(grammar)
+        for token in emitted {
+            guard matcher.accept(token) else { return false }
+        }
+        self.matcher = matcher
+        return true
+    }
+
+    /// Tells of tokens, one after the other, whether the grammar takes them behind the output.
+    func makePreview() -> (Int32) -> Bool {
+        guard var matcher else { return { _ in true } }
+        return { matcher.accept($0) }
+    }
+
     /// Chooses the token at output position `position` and counts it.
     ///
     /// - Parameters:
     ///   - logits: one value a token; changed.
     ///   - output: the tokens generated so far.
+    /// - Returns: `nil` where the grammar and the other parameters together leave no token.
     package mutating func sample(
         _ logits: UnsafeMutableBufferPointer<Float>, output: ArraySlice<Int32>, scratch: inout SamplerScratch
-    ) -> (token: Int32, logprobs: TokenLogprobs?) {
+    ) -> (token: Int32, logprobs: TokenLogprobs?)? {
         let reported = parameters.logprobs.map { _ in LogSoftmax(logits, scratch: &scratch) }
         if reported != nil { scratch.keepRaw(logits) }
         process(logits, output: output)
+        matcher?.mask().apply(to: logits)
         let token = Int32(truncatingIfNeeded: choose(logits, position: output.count, scratch: &scratch))
+        if matcher != nil {
+            guard logits.indices.contains(Int(token)), logits[Int(token)] > -.infinity,
+                matcher?.accept(token) == true
+            else { return nil }
+        }
         if countsOutput { outputCounts[token, default: 0] += 1 }
         guard let reported, let top = parameters.logprobs else { return (token, nil) }
         let logprobs = scratch.raw.withUnsafeBufferPointer { reported.report(token, top: top, of: $0) }

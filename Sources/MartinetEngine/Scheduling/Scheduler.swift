@@ -52,6 +52,8 @@ package struct Scheduler {
 
     /// Whether no sequence runs or waits.
     package var isIdle: Bool { running.isEmpty && waiting.isEmpty }
+    /// Whether there is nothing to compute: all that wait do so for their grammars.
+    package var isBlocked: Bool { running.isEmpty && !waiting.contains(where: \.isReady) }
 
     /// Adds a sequence that waits.
     package mutating func add(_ sequence: SequenceState) { Self.insert(sequence, into: &waiting) }
@@ -66,7 +68,7 @@ package struct Scheduler {
         }
     }
 
-    /// Plans a step. Empty only where no sequence runs or waits.
+    /// Plans a step. Empty only where no sequence runs or could.
     ///
     /// - Parameter promptTokens: most prompt tokens, at least 1, in a step where so many sequences decode and so many
     ///   others are still at their prompts or wait.
@@ -74,7 +76,7 @@ package struct Scheduler {
         var budget = limits.maxBatchedTokens
         var rows = limits.maxLogitRows
         let decodes = running.count { $0.pending == 1 }
-        let most = promptTokens(decodes, running.count - decodes + waiting.count)
+        let most = promptTokens(decodes, running.count - decodes + waiting.count(where: \.isReady))
         var items = scheduleKnownTokens(budget: &budget, rows: &rows, promptTokens: most)
         addDrafts(to: &items, budget: budget, rows: rows)
         return items
@@ -112,10 +114,11 @@ package struct Scheduler {
         let places = min(limits.maxSequences, limits.maxBatchedTokens)
         // A sequence just put back must not come in again before those that displaced it.
         guard preemptions == preemptionsBefore else { return items }
-        while budget > 0, prompts > 0, running.count < places, let sequence = waiting.first {
+        while budget > 0, prompts > 0, running.count < places, let index = waiting.firstIndex(where: \.isReady) {
+            let sequence = waiting[index]
             let room = min(budget, prompts)
             guard start(sequence, budget: room, rows: rows) else { break }
-            waiting.removeFirst()
+            waiting.remove(at: index)
             sequence.isRunning = true
             Self.insert(sequence, into: &running)
             let count = chunk(of: sequence, budget: room, rows: rows)
@@ -154,9 +157,10 @@ package struct Scheduler {
         }
     }
 
-    /// Rows of logits that an item needs: one for each token to sample, or one for each prompt token.
+    /// Rows of logits that an item needs: one for each token to sample, or one for each prompt token; an embedding none.
     package func logitRows(of item: Item) -> Int {
-        wantsPromptRows(item.sequence) ? item.count : (item.samples ? 1 + item.drafts.count : 0)
+        if item.sequence.embedding != nil { return 0 }
+        return wantsPromptRows(item.sequence) ? item.count : (item.samples ? 1 + item.drafts.count : 0)
     }
 
     /// Lets sequences that decode guess, with what the others leave of the step and of the free blocks: a guess never
@@ -190,6 +194,7 @@ package struct Scheduler {
 
     private func chunk(of sequence: SequenceState, budget: Int, rows: Int) -> Int {
         let count = min(sequence.pending, budget)
+        if sequence.embedding != nil { return count }
         if wantsPromptRows(sequence) { return min(count, rows) }
         return rows > 0 ? count : min(count, sequence.pending - 1)
     }
@@ -231,6 +236,7 @@ package struct Scheduler {
         sequence.isRunning = false
         releaseBlocks(of: sequence)
         if !sequence.promptDone { sequence.promptLogprobs = [] }
+        sequence.embedding?.reset()
         preemptions += 1
         Self.insert(sequence, into: &waiting)
     }

@@ -22,14 +22,21 @@ package final class SequenceState {
     package var contents: [BlockPool.ContentID] = []
     /// Prompt tokens that came from the prefix cache when the sequence first ran.
     package var cachedPromptTokens: Int?
-    /// Whether it may start from cached blocks; prompt log probabilities need every position computed.
-    package var reusesPrefix: Bool { request.sampling.promptLogprobs == nil || promptDone }
+    /// Whether it may start from cached blocks; prompt log probabilities and means need every position computed.
+    package var reusesPrefix: Bool {
+        if let embedding { return !embedding.needsEveryToken }
+        return request.sampling.promptLogprobs == nil || promptDone
+    }
     /// Whether the prompt has been computed once.
     package var promptDone = false
     /// Log probabilities of the prompt so far.
     package var promptLogprobs: [TokenLogprobs?] = []
+    /// What becomes its embedding, where one is wanted.
+    package var embedding: HiddenStatePool?
     /// What the sampler keeps of it.
     package var sampler: SequenceSampler
+    /// The grammar that its output must match, where there is one.
+    package let constraint: Constraint?
     /// What guesses its next tokens, where the engine speculates.
     private var drafter: Drafter?
     /// Where its events go.
@@ -40,7 +47,7 @@ package final class SequenceState {
     /// Makes a sequence that waits.
     package init(
         number: UInt64, request: EngineRequest, seed: UInt64 = 0, maxTokens: Int, sampler: SequenceSampler,
-        drafter: Drafter? = nil,
+        constraint: Constraint? = nil, embedding: HiddenStatePool? = nil, drafter: Drafter? = nil,
         sink: any SequenceSink, ticket: SequenceTicket
     ) {
         self.number = number
@@ -49,11 +56,15 @@ package final class SequenceState {
         self.maxTokens = maxTokens
         self.tokens = request.prompt + request.emitted
         self.sampler = sampler
+        self.constraint = constraint
+        self.embedding = embedding
         self.drafter = drafter
         self.sink = sink
         self.ticket = ticket
     }
 
+    /// Whether it can run: its grammar, where it has one, has been compiled.
+    package var isReady: Bool { constraint == nil || sampler.isConstrained }
     /// Samples of its request that start when its prompt has been computed.
     package var samplesToStart: Int { promptDone ? 0 : request.sampleCount - 1 }
     /// Whether nobody reads its events any more.
@@ -71,9 +82,9 @@ package final class SequenceState {
         drafter?.observe(tokens)
     }
 
-    /// Guesses of the tokens behind the last one, as far as they pay in a step.
+    /// Guesses of the tokens behind the last one, as far as they pay in a step and the grammar takes them.
     package func draft(limit: Int, load: inout StepLoad) -> [Int32] {
-        drafter?.draft(tokens, limit: limit, load: &load) ?? []
+        drafter?.draft(tokens, limit: limit, load: &load, where: sampler.makePreview()) ?? []
     }
 
     /// Whether this sequence runs before another.

@@ -46,16 +46,20 @@ package struct Drafter {
     ///   - tokens: the whole sequence, as observed.
     ///   - limit: most tokens to guess.
     ///   - load: the step so far; the guesses are added to it.
-    package func draft(_ tokens: [Int32], limit: Int, load: inout StepLoad) -> [Int32] {
+    ///   - isPossible: asked for one guess after the other; the first that cannot be ends them.
+    package func draft(
+        _ tokens: [Int32], limit: Int, load: inout StepLoad, where isPossible: (Int32) -> Bool = { _ in true }
+    ) -> [Int32] {
         guard let match = followed else { return [] }
         var drafts: [Int32] = []
         var probability = 1.0
         while drafts.count < min(limit, maxDraftTokens) {
             // A guess counts only if all in front of it hold.
             probability *= rates[rateIndex(match.length + drafts.count)]
-            guard load.add(probability: probability) else { break }
             let next = match.next + drafts.count
-            drafts.append(next < tokens.count ? tokens[next] : drafts[next - tokens.count])
+            let token = next < tokens.count ? tokens[next] : drafts[next - tokens.count]
+            guard isPossible(token), load.add(probability: probability) else { break }
+            drafts.append(token)
         }
         return drafts
     }

@@ -15,7 +15,11 @@ extension Engine {
         try self.init(
             maxSequences: options.maxNumSeqs, maxWaiting: options.maxWaiting, endTokens: model.endTokens,
             seed: options.seed, reusesPrefixes: options.enablePrefixCaching, speculation: options.speculation,
-            maxStepStretch: options.maxStepStretch, stepEnded: stepEnded
+            maxStepStretch: options.maxStepStretch,
+            constraints: ConstraintCompiler(
+                tokenizer: model.tokenizer, vocabularySize: model.configuration.vocabularySize,
+                endTokens: model.endTokens),
+            pooling: options.pooling, stepEnded: stepEnded
         ) {
             try model.makeRunner(limits: plan.limits, options: runnerOptions)
         }

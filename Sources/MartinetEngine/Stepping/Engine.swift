@@ -36,6 +36,8 @@ package final class Engine: SequenceEngine {
     private let seeds: CounterRandom
     /// The bounds that requests are checked against.
     package let limits: SequenceLimits
+    private let takesGrammars: Bool
+    private let pooling: Pooling?
     private let stepEnded: @Sendable () -> Void
 
     /// Starts the thread.
@@ -48,11 +50,14 @@ package final class Engine: SequenceEngine {
     ///   - seed: where the seeds of requests without one come from.
     ///   - speculation: how tokens are guessed ahead.
     ///   - maxStepStretch: how many times longer a step may take for the prompts it carries beside decodes.
+    ///   - constraints: compiles the grammars of requests; without it, those that have one are refused.
+    ///   - pooling: how embeddings are made; `nil` as the model says.
     ///   - stepEnded: runs on the engine's thread after each step, when all of its events are published.
     /// - Throws: ``EngineError`` where the pool is smaller than the longest sequence, and what `makeRunner` throws.
     package init(
         maxSequences: Int, maxWaiting: Int, endTokens: Set<Int32>, seed: UInt64, reusesPrefixes: Bool = true,
-        speculation: Speculation = .off, maxStepStretch: Double = .infinity,
+        speculation: Speculation = .off, maxStepStretch: Double = .infinity, constraints: ConstraintCompiler? = nil,
+        pooling: Pooling? = nil,
         stepEnded: @escaping @Sendable () -> Void = {},
         makeRunner: sending () throws -> any ModelRunner
     ) throws {
@@ -70,9 +75,13 @@ package final class Engine: SequenceEngine {
         limits = SequenceLimits(
             maxModelLength: runner.limits.maxModelLength, maxWaiting: maxWaiting,
             vocabularySize: runner.configuration.vocabularySize)
+        let pooling = pooling ?? runner.configuration.pooling
         let loop = StepLoop(
             runner: runner, maxSequences: maxSequences, endTokens: endTokens, reusesPrefixes: reusesPrefixes,
-            speculation: speculation, pace: StepPace(stretch: maxStepStretch))
+            speculation: speculation, pace: StepPace(stretch: maxStepStretch), constraints: constraints,
+            pooling: pooling, wake: { [doorbell] in doorbell.signal() })
+        takesGrammars = constraints != nil
+        self.pooling = pooling
         inbox.withLock { $0.statistics = loop.refreshStatistics() }
         // The loop goes to its thread and nowhere else; the compiler cannot see that through the closure.
         nonisolated(unsafe) let confined = loop
@@ -89,6 +98,13 @@ package final class Engine: SequenceEngine {
     package func submit(_ request: EngineRequest, to sink: any SequenceSink) throws(EngineError) -> SequenceTicket {
         try request.validate(limits)
         if let deadline = request.deadline, deadline <= .now { throw .deadlinePassed }
+        guard takesGrammars || request.sampling.grammar == nil else {
+            throw EngineError(.invalidParameter, "This engine has no vocabulary to hold an output to a grammar.")
+        }
+        guard !request.embeds || pooling != nil else {
+            throw EngineError(
+                .invalidParameter, "This model gives no embeddings: its head is a reranker's.", parameter: "model")
+        }
         let maxWaiting = limits.maxWaiting
         let ticket = SequenceTicket { [weak self] _ in self?.doorbell.signal() }
         let refusal: EngineError? = inbox.withLock { inbox in
@@ -185,7 +201,12 @@ package final class Engine: SequenceEngine {
                 }
             }
             publishStatistics(loop, failure: failure)
-            if loop.isIdle { doorbell.wait() }
+            if loop.isIdle {
+                doorbell.wait()
+            } else if loop.isBlocked {
+                // Its grammars ring when they are compiled; deadlines do not.
+                _ = doorbell.wait(timeout: .now() + .milliseconds(20))
+            }
         }
         publishStatistics(loop, failure: failure)
         let (waiters, orphans) = inbox.withLock { inbox in

@@ -1,5 +1,11 @@
 internal import MartinetModels
 
+/// How a step ended a sequence.
+private enum Ending {
+    case finished(FinishReason)
+    case failed(EngineError)
+}
+
 /// The engine's work between its doors: schedule, execute, sample, publish. One thread owns it.
 final class StepLoop {
     private(set) var scheduler: Scheduler
@@ -10,13 +16,23 @@ final class StepLoop {
     private let maxModelLength: Int
     private let speculation: Speculation
     private var pace: StepPace
+    private let constraints: ConstraintCompiler?
+    private let pooling: Pooling?
+    /// Ends the wait of the thread.
+    private let wake: @Sendable () -> Void
+    /// Requests that cannot go on; they end before the next step.
+    private var failures: [(sink: any SequenceSink, error: EngineError)] = []
 
     init(
         runner: any ModelRunner, maxSequences: Int, endTokens: Set<Int32>, reusesPrefixes: Bool,
-        speculation: Speculation, pace: StepPace
+        speculation: Speculation, pace: StepPace, constraints: ConstraintCompiler?, pooling: Pooling?,
+        wake: @escaping @Sendable () -> Void
     ) {
         let limits = runner.limits
         self.pace = pace
+        self.constraints = constraints
+        self.pooling = pooling
+        self.wake = wake
         self.runner = runner
         self.endTokens = endTokens
         self.speculation = speculation
@@ -31,13 +47,23 @@ final class StepLoop {
     }
 
     var isIdle: Bool { scheduler.isIdle }
+    var isBlocked: Bool { scheduler.isBlocked }
 
     func add(_ submission: Engine.Submission) {
-        add(submission.request, number: submission.number, seed: submission.seed, submission.sink, submission.ticket)
+        let (request, ticket) = (submission.request, submission.ticket)
+        let constraint = request.sampling.grammar.flatMap { grammar in
+            constraints?.constraint(for: grammar) { [sample = request.sampleIndex, deadline = request.deadline] in
+                !ticket.isCancelled(sample: sample) && deadline.map { $0 > .now } ?? true
+            } whenDone: { [wake] in
+                wake()
+            }
+        }
+        add(request, number: submission.number, seed: submission.seed, constraint, submission.sink, ticket)
     }
 
     private func add(
-        _ request: EngineRequest, number: UInt64, seed: UInt64, _ sink: any SequenceSink, _ ticket: SequenceTicket
+        _ request: EngineRequest, number: UInt64, seed: UInt64, _ constraint: Constraint?, _ sink: any SequenceSink,
+        _ ticket: SequenceTicket
     ) {
         let room = maxModelLength - request.prompt.count
         scheduler.add(
@@ -48,7 +74,39 @@ final class StepLoop {
                     prompt: request.prompt, emitted: request.emitted,
                     endTokens: request.sampling.ignoreEndOfText
                         ? request.sampling.stopTokens : request.sampling.stopTokens.union(endTokens)),
+                constraint: constraint,
+                embedding: request.embeds
+                    ? pooling.map { HiddenStatePool(pooling: $0, tokenCount: request.prompt.count) } : nil,
                 drafter: speculation.makeDrafter(), sink: sink, ticket: ticket))
+    }
+
+    /// Lets the sequences run whose grammars have been compiled, and ends the requests whose cannot be.
+    private func takeConstraints() {
+        for sequence in scheduler.waiting where !sequence.isReady {
+            switch sequence.constraint?.result {
+            case nil: continue
+            case .failure(let error)?: failures.append((sequence.sink, error))
+            case .success(let grammar)?:
+                if sequence.sampler.constrain(to: grammar, emitted: sequence.request.emitted) { continue }
+                failures.append(
+                    (
+                        sequence.sink,
+                        EngineError(
+                            .invalidParameter, "The tokens generated before do not match the grammar.",
+                            parameter: "emitted")
+                    ))
+            }
+        }
+        endFailed()
+    }
+
+    /// Ends the requests that cannot go on, with all of their samples.
+    private func endFailed() {
+        for (sink, error) in failures {
+            for sequence in scheduler.running + scheduler.waiting where sequence.sink === sink { end(sequence, .abort) }
+            sink.fail(error)
+        }
+        failures = []
     }
 
     /// Ends the sequences that `isEnded` picks, telling their consumers.
@@ -84,10 +142,16 @@ final class StepLoop {
         abort(where: \.isCancelled)
         let begin = ContinuousClock.now
         endOverdue(at: begin)
+        takeConstraints()
         let items = scheduler.schedule { pace.promptTokens(besides: $0, for: $1) }
-        guard !items.isEmpty else { return }
+        guard !items.isEmpty else {
+            // Waiting for grammars is no standing still, which supervisors look for.
+            if isBlocked, !isIdle { statistics.steps += 1 }
+            return
+        }
         let decodes = items.filter { $0.count == 1 }.reduce(0) { $0 + 1 + $1.drafts.count }
         var batch = ForwardBatch()
+        batch.wantsHiddenStates = items.contains { $0.sequence.embedding != nil }
         for item in items {
             let sequence = item.sequence
             let first = batch.tokens.count
@@ -113,8 +177,13 @@ final class StepLoop {
                 UnsafeMutableBufferPointer(rebasing: logits[($0 * vocabulary)..<(($0 + 1) * vocabulary)])
             }
             row += rows.count
-            publish(item, from: starts[index], rows: rows)
+            if item.sequence.embedding == nil {
+                publish(item, from: starts[index], rows: rows)
+            } else {
+                publishEmbedding(of: item.sequence, from: starts[index], tokens: batch.slices[index].tokens)
+            }
         }
+        endFailed()
         pace.observe(
             decodes: decodes, promptTokens: batch.tokens.count - decodes,
             seconds: (ContinuousClock.now - begin) / .seconds(1))
@@ -153,22 +222,47 @@ final class StepLoop {
         if !sequence.promptDone {
             startOtherSamples(of: sequence)
             sequence.promptDone = true
-            let cached = min(sequence.cachedPromptTokens ?? 0, sequence.promptCount)
-            statistics.promptTokens += UInt64(sequence.promptCount)
-            statistics.cachedPromptTokens += UInt64(cached)
             events.append(
                 .prompt(
-                    cached: cached,
+                    cached: countPrompt(of: sequence),
                     logprobs: sequence.request.sampling.promptLogprobs == nil ? nil : sequence.promptLogprobs))
         }
-        let reason = chooseTokens(for: item, rows: rows.suffix(1 + item.drafts.count), events: &events)
+        let ending = chooseTokens(for: item, rows: rows.suffix(1 + item.drafts.count), events: &events)
         scheduler.completeDrafts(of: item)
-        if let reason {
+        switch ending {
+        case nil: break
+        case .finished(let reason)?:
             events.append(.finished(reason))
             end(sequence, reason)
+        case .failed(let error)?: failures.append((sequence.sink, error))
         }
         let sample = sequence.request.sampleIndex
         sequence.sink.publish(events.map { .init(sample: sample, event: $0) })
+    }
+
+    /// Takes the hidden states of a prompt's tokens, and tells its consumer when all have come.
+    private func publishEmbedding(of sequence: SequenceState, from start: Int, tokens: Range<Int>) {
+        let width = runner.configuration.hiddenSize
+        let rows = runner.hiddenStates[tokens.lowerBound * width..<tokens.upperBound * width]
+        sequence.embedding?.add(UnsafeBufferPointer(rebasing: rows), width: width, start: start)
+        guard sequence.pending == 0, let embedding = sequence.embedding?.embedding else { return }
+        guard embedding.values.allSatisfy(\.isFinite) else {
+            failures.append((sequence.sink, .notANumber))
+            return
+        }
+        let cached = countPrompt(of: sequence)
+        end(sequence, .stop)
+        let sample = sequence.request.sampleIndex
+        let events: [TokenEvent] = [.prompt(cached: cached, logprobs: nil), .embedding(embedding), .finished(.stop)]
+        sequence.sink.publish(events.map { .init(sample: sample, event: $0) })
+    }
+
+    /// Counts a computed prompt; says how much of it came from the prefix cache.
+    private func countPrompt(of sequence: SequenceState) -> Int {
+        let cached = min(sequence.cachedPromptTokens ?? 0, sequence.promptCount)
+        statistics.promptTokens += UInt64(sequence.promptCount)
+        statistics.cachedPromptTokens += UInt64(cached)
+        return cached
     }
 
     /// The other samples start when the first has left the prompt's blocks in the prefix cache.
@@ -179,7 +273,9 @@ final class StepLoop {
             request.sampleCount = 1
             request.sampling.promptLogprobs = nil
             guard !sequence.ticket.isCancelled(sample: request.sampleIndex) else { continue }
-            add(request, number: sequence.number, seed: sequence.seed, sequence.sink, sequence.ticket)
+            add(
+                request, number: sequence.number, seed: sequence.seed, sequence.constraint, sequence.sink,
+                sequence.ticket)
         }
     }
 
@@ -187,21 +283,25 @@ final class StepLoop {
     /// the one that a step of its own would have brought, with the same state of the sampler.
     private func chooseTokens(
         for item: Scheduler.Item, rows: ArraySlice<UnsafeMutableBufferPointer<Float>>, events: inout [TokenEvent]
-    ) -> FinishReason? {
+    ) -> Ending? {
         let sequence = item.sequence
         if !item.drafts.isEmpty {
             statistics.drafts += 1
             statistics.draftTokens += UInt64(item.drafts.count)
         }
         for (index, row) in rows.enumerated() {
+            // Only where it may have no token at all: else it ended with the last one.
+            if sequence.sampler.mustEnd { return .finished(.stop) }
             let output = sequence.tokens[sequence.promptCount...]
-            let (token, logprobs) = sequence.sampler.sample(row, output: output, scratch: &scratch)
+            guard let (token, logprobs) = sequence.sampler.sample(row, output: output, scratch: &scratch) else {
+                return sequence.sampler.mayEnd ? .finished(.stop) : .failed(.noTokenLeft)
+            }
             sequence.append(token)
             statistics.generatedTokens += 1
             events.append(.token(token, logprobs: logprobs))
             let holds = index < item.drafts.count && item.drafts[index] == token
             if holds { statistics.acceptedDraftTokens += 1 }
-            if let reason = finishReason(sequence, token: token) { return reason }
+            if let reason = finishReason(sequence, token: token) { return .finished(reason) }
             guard holds else { break }
             sequence.computed += 1
         }
@@ -209,9 +309,11 @@ final class StepLoop {
     }
 
     private func finishReason(_ sequence: SequenceState, token: Int32) -> FinishReason? {
-        let sampling = sequence.request.sampling
-        let ends = sampling.stopTokens.contains(token) || (!sampling.ignoreEndOfText && endTokens.contains(token))
-        if ends, sequence.outputCount > sampling.minTokens { return .stop }
+        if sequence.request.sampling.isEnd(token, outputCount: sequence.outputCount, endTokens: endTokens) {
+            return .stop
+        }
+        // Behind a whole text nothing can come, whatever else was asked for.
+        if sequence.sampler.mustEnd { return .stop }
         if sequence.outputCount >= sequence.maxTokens { return .length }
         return nil
     }

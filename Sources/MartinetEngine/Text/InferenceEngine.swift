@@ -47,12 +47,12 @@ public final class InferenceEngine: Sendable {
                 .invalidParameter, "stop must be at most 64 texts of at most 4096 bytes each.", parameter: "stop")
         }
         let mailbox = Mailbox()
-        let ticket = try engine.submit(
-            EngineRequest(
-                id: request.id, prompt: request.prompt, sampling: request.sampling, sampleCount: request.sampleCount,
-                priority: request.priority, cacheSalt: request.cacheSalt, deadline: request.deadline,
-                session: request.session),
-            to: mailbox)
+        var sequences = EngineRequest(
+            id: request.id, prompt: request.prompt, sampling: request.sampling, sampleCount: request.sampleCount,
+            priority: request.priority, cacheSalt: request.cacheSalt, deadline: request.deadline,
+            session: request.session)
+        sequences.embeds = request.embeds
+        let ticket = try engine.submit(sequences, to: mailbox)
         return InferenceStream(
             subscription: .init(mailbox: mailbox, ticket: ticket), request: request, tokenizer: model.tokenizer,
             endTokens: model.endTokens)
@@ -70,6 +70,18 @@ public final class InferenceEngine: Sendable {
         }
         try Task.checkCancellation()
         return result
+    }
+
+    /// A vector that stands for a text, as long as 1.
+    ///
+    /// - Throws: ``EngineError``, or `CancellationError` where the task was cancelled.
+    public func embed(_ prompt: [Int32]) async throws -> Embedding {
+        var request = InferenceRequest(id: "embedding", prompt: prompt, sampling: .greedy)
+        request.embeds = true
+        guard let embedding = try await complete(request).prompt.embedding else {
+            throw EngineError(.unavailable, "The engine shut down before the embedding was computed.")
+        }
+        return embedding.normalized()
     }
 
     /// Figures of this moment.

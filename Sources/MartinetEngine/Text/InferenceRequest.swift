@@ -24,6 +24,8 @@ public struct InferenceRequest: Sendable {
     public var deadline: ContinuousClock.Instant?
     /// The conversation that the request belongs to, by which a pool of workers may route it.
     public var session: String?
+    /// Whether the prompt's embedding is wanted, and no output: it comes with the facts about the prompt.
+    public var embeds = false
 
     /// Describes a request.
     public init(id: String, prompt: [Int32], sampling: SamplingParameters) {
@@ -51,6 +53,8 @@ public struct InferencePrompt: Sendable {
     public var cachedTokenCount: Int
     /// Log probabilities by prompt token, where asked for.
     public var logprobs: [TokenLogprobs?]?
+    /// Its embedding, not normalised, where that was asked for.
+    public var embedding: Embedding?
 }
 
 /// New output of one sample. Text is whole characters; it may be empty while a character or a stop text is undecided,

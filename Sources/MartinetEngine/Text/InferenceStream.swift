@@ -50,6 +50,8 @@ public struct InferenceStream: AsyncSequence, Sendable {
         private var samples: [Sample]
         private var unfinished: Int
         private var sentPrompt = false
+        /// Facts about a prompt whose embedding has not come yet.
+        private var embeddedPrompt: InferencePrompt?
 
         init(
             subscription: Subscription, request: InferenceRequest, tokenizer: any Tokenizer, endTokens: Set<Int32>
@@ -90,11 +92,17 @@ public struct InferenceStream: AsyncSequence, Sendable {
                 switch item.event {
                 case .prompt(let cached, let logprobs):
                     guard !sentPrompt else { continue }
-                    sentPrompt = true
-                    events.append(
-                        .prompt(
-                            InferencePrompt(
-                                tokenCount: request.prompt.count, cachedTokenCount: cached, logprobs: logprobs)))
+                    let prompt = InferencePrompt(
+                        tokenCount: request.prompt.count, cachedTokenCount: cached, logprobs: logprobs)
+                    // The embedding goes with it.
+                    embeddedPrompt = request.embeds ? prompt : nil
+                    sentPrompt = !request.embeds
+                    if !request.embeds { events.append(.prompt(prompt)) }
+                case .embedding(let embedding):
+                    guard var prompt = embeddedPrompt else { continue }
+                    prompt.embedding = embedding
+                    (embeddedPrompt, sentPrompt) = (nil, true)
+                    events.append(.prompt(prompt))
                 case .token(let token, let logprobs):
                     take(token, logprobs, sample: item.sample, into: &events)
                 case .finished(let reason):
@@ -114,9 +122,7 @@ public struct InferenceStream: AsyncSequence, Sendable {
         ) {
             samples[index].tokenCount += 1
             // The token that ends a generation adds no text, as its spelling is not part of the answer.
-            let isEnd =
-                request.sampling.stopTokens.contains(token)
-                || (!request.sampling.ignoreEndOfText && endTokens.contains(token))
+            let isEnd = request.sampling.isEnd(token, outputCount: samples[index].tokenCount, endTokens: endTokens)
             let text = isEnd && request.skipSpecialTokens ? "" : samples[index].detokenizer.append(token)
             let searches = samples[index].tokenCount > request.sampling.minTokens
             let output = samples[index].stops.append(text, searches: searches)

@@ -208,6 +208,10 @@ struct PoolState {
                 guard !request.samples[index].sawPrompt else { continue }
                 request.samples[index].sawPrompt = true
                 request.outbox.append(event)
+            case .embedding:
+                guard !request.samples[index].hasEmbedding else { continue }
+                request.samples[index].hasEmbedding = true
+                request.outbox.append(event)
             case .token(let token, _):
                 spent += 1
                 request.samples[index].emitted.append(token)

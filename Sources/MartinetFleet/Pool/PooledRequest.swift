@@ -7,6 +7,7 @@ struct PooledRequest {
         /// The tokens that the client got or will get from the outbox.
         var emitted: [Int32] = []
         var sawPrompt = false
+        var hasEmbedding = false
         var isFinished = false
         var isCancelled = false
         /// Whether it lost a member before.
@@ -23,7 +24,7 @@ struct PooledRequest {
     let sink: any SequenceSink
     /// Most tokens that each sample generates.
     let maxTokens: Int
-    /// Tokens that end a sample.
+    /// The model's end tokens.
     let endTokens: Set<Int32>
     var samples: [Sample]
 
@@ -56,8 +57,7 @@ struct PooledRequest {
         self.sink = sink
         let room = max(0, maxModelLength - request.prompt.count)
         maxTokens = min(request.sampling.maxTokens ?? room, room)
-        let sampling = request.sampling
-        self.endTokens = sampling.ignoreEndOfText ? sampling.stopTokens : sampling.stopTokens.union(endTokens)
+        self.endTokens = endTokens
         samples = (0..<request.sampleCount).map { _ in Sample(emitted: request.emitted) }
     }
 
@@ -69,7 +69,10 @@ struct PooledRequest {
     /// Why a sample is at its end though no member said so.
     func finishReason(of index: Int) -> FinishReason? {
         let sample = samples[index]
-        if let last = sample.emitted.last, endTokens.contains(last), sample.emitted.count > request.sampling.minTokens {
+        if request.embeds { return sample.hasEmbedding ? .stop : nil }
+        if let last = sample.emitted.last,
+            request.sampling.isEnd(last, outputCount: sample.emitted.count, endTokens: endTokens)
+        {
             return .stop
         }
         return sample.emitted.count >= maxTokens ? .length : nil
@@ -111,7 +114,8 @@ struct PooledRequest {
 
     /// Tokens that a part still costs: the prompt, and the output as far as it can be guessed.
     func cost(of samples: Range<Int>) -> Int {
-        let expected = request.sampling.maxTokens == nil ? min(maxTokens, Self.usualOutput) : maxTokens
+        let expected =
+            request.embeds ? 0 : request.sampling.maxTokens == nil ? min(maxTokens, Self.usualOutput) : maxTokens
         return samples.reduce(request.prompt.count) { sum, index in
             let emitted = self.samples[index].emitted.count
             // What was emitted is computed again like a prompt.

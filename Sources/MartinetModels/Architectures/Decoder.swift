@@ -127,8 +127,12 @@ package final class Decoder<B: Backend>: ModelRunner {
             backend.selectLogitRows(residual, into: selected)
             backend.project(selected, normalized(selected, outputNorm), output)
         }
+        // After the last layer nothing else needs this memory.
+        if batch.wantsHiddenStates { normalize(residual, outputNorm, into: normed) }
         return backend.rows(of: logits)
     }
+
+    package var hiddenStates: UnsafeBufferPointer<Float> { UnsafeBufferPointer(backend.rows(of: normed)) }
 
     private func run(_ layer: Layer) {
         backend.project(normed, normalized(residual, layer.attentionNorm), layer.queryKeyValue)

@@ -70,7 +70,8 @@ extension ModelConfiguration {
             tiedEmbeddings: file.tensor("output.weight") == nil, slidingWindow: window > 0 ? window : nil,
             attentionBias: file.tensor("blk.0.attn_q.bias") != nil, windowedLayers: alternation?.windowed,
             windowedRope: alternation?.rope,
-            attentionScale: try Self.attentionScale(reader, architecture, layers: layers, hidden: hidden, heads: heads))
+            attentionScale: try Self.attentionScale(reader, architecture, layers: layers, hidden: hidden, heads: heads),
+            pooling: Pooling(gguf: metadata[key("pooling_type")]?.int))
         try validate(
             file: file.path,
             keys: ConfigurationKeys(

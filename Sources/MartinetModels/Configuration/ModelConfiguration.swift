@@ -34,13 +34,16 @@ public struct ModelConfiguration: Sendable, Hashable {
     public var windowedRope: RopeConfiguration?
     /// Multiplies attention scores; `nil` for one over the root of the head size.
     public var attentionScale: Float?
+    /// How hidden states become an embedding; `nil` where the model's head gives none.
+    public var pooling: Pooling?
 
     /// Describes a model.
     public init(
         architecture: String, vocabularySize: Int, hiddenSize: Int, intermediateSize: Int, layerCount: Int,
         headCount: Int, keyValueHeadCount: Int, headSize: Int, contextLength: Int, normEpsilon: Float,
         rope: RopeConfiguration, tiedEmbeddings: Bool, slidingWindow: Int? = nil, attentionBias: Bool = false,
-        windowedLayers: [Bool]? = nil, windowedRope: RopeConfiguration? = nil, attentionScale: Float? = nil
+        windowedLayers: [Bool]? = nil, windowedRope: RopeConfiguration? = nil, attentionScale: Float? = nil,
+        pooling: Pooling? = .last
     ) {
         self.architecture = architecture
         self.vocabularySize = vocabularySize
@@ -59,6 +62,7 @@ public struct ModelConfiguration: Sendable, Hashable {
         self.windowedLayers = windowedLayers
         self.windowedRope = windowedRope
         self.attentionScale = attentionScale
+        self.pooling = pooling
     }
 
     /// Whether a layer sees only the sliding window.

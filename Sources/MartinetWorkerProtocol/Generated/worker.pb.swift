@@ -44,6 +44,9 @@ package nonisolated enum WireEventKind: SwiftProtobuf.Enum, Swift.CaseIterable {
 
   /// The request's end, all samples.
   case failed // = 6
+
+  /// The prompt's embedding.
+  case embedding // = 7
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -59,6 +62,7 @@ package nonisolated enum WireEventKind: SwiftProtobuf.Enum, Swift.CaseIterable {
     case 4: self = .finishedLength
     case 5: self = .finishedAbort
     case 6: self = .failed
+    case 7: self = .embedding
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -72,6 +76,7 @@ package nonisolated enum WireEventKind: SwiftProtobuf.Enum, Swift.CaseIterable {
     case .finishedLength: return 4
     case .finishedAbort: return 5
     case .failed: return 6
+    case .embedding: return 7
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -85,6 +90,7 @@ package nonisolated enum WireEventKind: SwiftProtobuf.Enum, Swift.CaseIterable {
     .finishedLength,
     .finishedAbort,
     .failed,
+    .embedding,
   ]
 
 }
@@ -375,6 +381,9 @@ package nonisolated struct WireSubmit: Sendable {
   /// Clears the value of `millisecondsLeft`. Subsequent reads from it will return its default value.
   package mutating func clearMillisecondsLeft() {self._millisecondsLeft = nil}
 
+  /// Whether the prompt's embedding is wanted, and no output.
+  package var embeds: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -500,6 +509,159 @@ package nonisolated struct WireSampling: @unchecked Sendable {
   package var hasAllowedTokens: Bool {_storage._allowedTokens != nil}
   /// Clears the value of `allowedTokens`. Subsequent reads from it will return its default value.
   package mutating func clearAllowedTokens() {_uniqueStorage()._allowedTokens = nil}
+
+  /// What the output must match.
+  package var grammar: WireGrammar {
+    get {_storage._grammar ?? WireGrammar()}
+    set {_uniqueStorage()._grammar = newValue}
+  }
+  /// Returns true if `grammar` has been explicitly set.
+  package var hasGrammar: Bool {_storage._grammar != nil}
+  /// Clears the value of `grammar`. Subsequent reads from it will return its default value.
+  package mutating func clearGrammar() {_uniqueStorage()._grammar = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+package nonisolated struct WireGrammar: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var source: OneOf_Source? {
+    get {return _storage._source}
+    set {_uniqueStorage()._source = newValue}
+  }
+
+  package var literal: String {
+    get {
+      if case .literal(let v)? = _storage._source {return v}
+      return String()
+    }
+    set {_uniqueStorage()._source = .literal(newValue)}
+  }
+
+  package var jsonSchema: String {
+    get {
+      if case .jsonSchema(let v)? = _storage._source {return v}
+      return String()
+    }
+    set {_uniqueStorage()._source = .jsonSchema(newValue)}
+  }
+
+  package var regex: String {
+    get {
+      if case .regex(let v)? = _storage._source {return v}
+      return String()
+    }
+    set {_uniqueStorage()._source = .regex(newValue)}
+  }
+
+  package var ebnf: String {
+    get {
+      if case .ebnf(let v)? = _storage._source {return v}
+      return String()
+    }
+    set {_uniqueStorage()._source = .ebnf(newValue)}
+  }
+
+  /// Any text without this one, then this one.
+  package var anyTextBefore: String {
+    get {
+      if case .anyTextBefore(let v)? = _storage._source {return v}
+      return String()
+    }
+    set {_uniqueStorage()._source = .anyTextBefore(newValue)}
+  }
+
+  package var sequence: WireGrammars {
+    get {
+      if case .sequence(let v)? = _storage._source {return v}
+      return WireGrammars()
+    }
+    set {_uniqueStorage()._source = .sequence(newValue)}
+  }
+
+  package var choice: WireGrammars {
+    get {
+      if case .choice(let v)? = _storage._source {return v}
+      return WireGrammars()
+    }
+    set {_uniqueStorage()._source = .choice(newValue)}
+  }
+
+  package var repetition: WireRepetition {
+    get {
+      if case .repetition(let v)? = _storage._source {return v}
+      return WireRepetition()
+    }
+    set {_uniqueStorage()._source = .repetition(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Source: Equatable, Sendable {
+    case literal(String)
+    case jsonSchema(String)
+    case regex(String)
+    case ebnf(String)
+    /// Any text without this one, then this one.
+    case anyTextBefore(String)
+    case sequence(WireGrammars)
+    case choice(WireGrammars)
+    case repetition(WireRepetition)
+
+  }
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+package nonisolated struct WireGrammars: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var grammars: [WireGrammar] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireRepetition: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var grammar: WireGrammar {
+    get {_storage._grammar ?? WireGrammar()}
+    set {_uniqueStorage()._grammar = newValue}
+  }
+  /// Returns true if `grammar` has been explicitly set.
+  package var hasGrammar: Bool {_storage._grammar != nil}
+  /// Clears the value of `grammar`. Subsequent reads from it will return its default value.
+  package mutating func clearGrammar() {_uniqueStorage()._grammar = nil}
+
+  package var minimum: Int64 {
+    get {_storage._minimum}
+    set {_uniqueStorage()._minimum = newValue}
+  }
+
+  /// Absent for no bound.
+  package var maximum: Int64 {
+    get {_storage._maximum ?? 0}
+    set {_uniqueStorage()._maximum = newValue}
+  }
+  /// Returns true if `maximum` has been explicitly set.
+  package var hasMaximum: Bool {_storage._maximum != nil}
+  /// Clears the value of `maximum`. Subsequent reads from it will return its default value.
+  package mutating func clearMaximum() {_uniqueStorage()._maximum = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -640,11 +802,25 @@ package nonisolated struct WireStep: Sendable {
   /// Clears the value of `statistics`. Subsequent reads from it will return its default value.
   package mutating func clearStatistics() {self._statistics = nil}
 
+  package var embeddings: [WireEmbedding] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _statistics: WireStatistics? = nil
+}
+
+package nonisolated struct WireEmbedding: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var values: [Float] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// A token's log probability in the first place, then the likeliest at its position.
@@ -879,7 +1055,7 @@ package nonisolated struct WireStatistics: @unchecked Sendable {
 fileprivate nonisolated let _protobuf_package = "martinet.worker.v1"
 
 nonisolated extension WireEventKind: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TOKEN\0\u{1}TOKEN_WITH_LOGPROBS\0\u{1}PROMPT\0\u{1}FINISHED_STOP\0\u{1}FINISHED_LENGTH\0\u{1}FINISHED_ABORT\0\u{1}FAILED\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TOKEN\0\u{1}TOKEN_WITH_LOGPROBS\0\u{1}PROMPT\0\u{1}FINISHED_STOP\0\u{1}FINISHED_LENGTH\0\u{1}FINISHED_ABORT\0\u{1}FAILED\0\u{1}EMBEDDING\0")
 }
 
 nonisolated extension WireDescribeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -1303,7 +1479,7 @@ nonisolated extension WireFrontendMessage: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension WireSubmit: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Submit"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}request\0\u{1}id\0\u{1}prompt\0\u{1}sampling\0\u{3}sample_index\0\u{3}sample_count\0\u{1}emitted\0\u{1}priority\0\u{3}cache_salt\0\u{3}milliseconds_left\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}request\0\u{1}id\0\u{1}prompt\0\u{1}sampling\0\u{3}sample_index\0\u{3}sample_count\0\u{1}emitted\0\u{1}priority\0\u{3}cache_salt\0\u{3}milliseconds_left\0\u{1}embeds\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1321,6 +1497,7 @@ nonisolated extension WireSubmit: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       case 8: try { try decoder.decodeSingularInt64Field(value: &self.priority) }()
       case 9: try { try decoder.decodeSingularStringField(value: &self._cacheSalt) }()
       case 10: try { try decoder.decodeSingularInt64Field(value: &self._millisecondsLeft) }()
+      case 11: try { try decoder.decodeSingularBoolField(value: &self.embeds) }()
       default: break
       }
     }
@@ -1361,6 +1538,9 @@ nonisolated extension WireSubmit: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     try { if let v = self._millisecondsLeft {
       try visitor.visitSingularInt64Field(value: v, fieldNumber: 10)
     } }()
+    if self.embeds != false {
+      try visitor.visitSingularBoolField(value: self.embeds, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1375,6 +1555,7 @@ nonisolated extension WireSubmit: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if lhs.priority != rhs.priority {return false}
     if lhs._cacheSalt != rhs._cacheSalt {return false}
     if lhs._millisecondsLeft != rhs._millisecondsLeft {return false}
+    if lhs.embeds != rhs.embeds {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1382,7 +1563,7 @@ nonisolated extension WireSubmit: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension WireSampling: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Sampling"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}temperature\0\u{3}top_p\0\u{3}top_k\0\u{3}min_p\0\u{3}repetition_penalty\0\u{3}presence_penalty\0\u{3}frequency_penalty\0\u{1}seed\0\u{3}max_tokens\0\u{3}min_tokens\0\u{3}stop_tokens\0\u{3}ignore_end_of_text\0\u{3}bias_tokens\0\u{3}bias_values\0\u{1}logprobs\0\u{3}prompt_logprobs\0\u{3}bad_words\0\u{3}allowed_tokens\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}temperature\0\u{3}top_p\0\u{3}top_k\0\u{3}min_p\0\u{3}repetition_penalty\0\u{3}presence_penalty\0\u{3}frequency_penalty\0\u{1}seed\0\u{3}max_tokens\0\u{3}min_tokens\0\u{3}stop_tokens\0\u{3}ignore_end_of_text\0\u{3}bias_tokens\0\u{3}bias_values\0\u{1}logprobs\0\u{3}prompt_logprobs\0\u{3}bad_words\0\u{3}allowed_tokens\0\u{1}grammar\0")
 
   fileprivate class _StorageClass {
     var _temperature: Double = 0
@@ -1403,6 +1584,7 @@ nonisolated extension WireSampling: SwiftProtobuf.Message, SwiftProtobuf._Messag
     var _promptLogprobs: Int64? = nil
     var _badWords: [WireTokens] = []
     var _allowedTokens: WireTokens? = nil
+    var _grammar: WireGrammar? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1431,6 +1613,7 @@ nonisolated extension WireSampling: SwiftProtobuf.Message, SwiftProtobuf._Messag
       _promptLogprobs = source._promptLogprobs
       _badWords = source._badWords
       _allowedTokens = source._allowedTokens
+      _grammar = source._grammar
     }
   }
 
@@ -1467,6 +1650,7 @@ nonisolated extension WireSampling: SwiftProtobuf.Message, SwiftProtobuf._Messag
         case 16: try { try decoder.decodeSingularInt64Field(value: &_storage._promptLogprobs) }()
         case 17: try { try decoder.decodeRepeatedMessageField(value: &_storage._badWords) }()
         case 18: try { try decoder.decodeSingularMessageField(value: &_storage._allowedTokens) }()
+        case 19: try { try decoder.decodeSingularMessageField(value: &_storage._grammar) }()
         default: break
         }
       }
@@ -1533,6 +1717,9 @@ nonisolated extension WireSampling: SwiftProtobuf.Message, SwiftProtobuf._Messag
       try { if let v = _storage._allowedTokens {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
       } }()
+      try { if let v = _storage._grammar {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1560,6 +1747,301 @@ nonisolated extension WireSampling: SwiftProtobuf.Message, SwiftProtobuf._Messag
         if _storage._promptLogprobs != rhs_storage._promptLogprobs {return false}
         if _storage._badWords != rhs_storage._badWords {return false}
         if _storage._allowedTokens != rhs_storage._allowedTokens {return false}
+        if _storage._grammar != rhs_storage._grammar {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireGrammar: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Grammar"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}literal\0\u{3}json_schema\0\u{1}regex\0\u{1}ebnf\0\u{3}any_text_before\0\u{1}sequence\0\u{1}choice\0\u{1}repetition\0")
+
+  fileprivate class _StorageClass {
+    var _source: WireGrammar.OneOf_Source?
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _source = source._source
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try {
+          var v: String?
+          try decoder.decodeSingularStringField(value: &v)
+          if let v = v {
+            if _storage._source != nil {try decoder.handleConflictingOneOf()}
+            _storage._source = .literal(v)
+          }
+        }()
+        case 2: try {
+          var v: String?
+          try decoder.decodeSingularStringField(value: &v)
+          if let v = v {
+            if _storage._source != nil {try decoder.handleConflictingOneOf()}
+            _storage._source = .jsonSchema(v)
+          }
+        }()
+        case 3: try {
+          var v: String?
+          try decoder.decodeSingularStringField(value: &v)
+          if let v = v {
+            if _storage._source != nil {try decoder.handleConflictingOneOf()}
+            _storage._source = .regex(v)
+          }
+        }()
+        case 4: try {
+          var v: String?
+          try decoder.decodeSingularStringField(value: &v)
+          if let v = v {
+            if _storage._source != nil {try decoder.handleConflictingOneOf()}
+            _storage._source = .ebnf(v)
+          }
+        }()
+        case 5: try {
+          var v: String?
+          try decoder.decodeSingularStringField(value: &v)
+          if let v = v {
+            if _storage._source != nil {try decoder.handleConflictingOneOf()}
+            _storage._source = .anyTextBefore(v)
+          }
+        }()
+        case 6: try {
+          var v: WireGrammars?
+          var hadOneofValue = false
+          if let current = _storage._source {
+            hadOneofValue = true
+            if case .sequence(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._source = .sequence(v)
+          }
+        }()
+        case 7: try {
+          var v: WireGrammars?
+          var hadOneofValue = false
+          if let current = _storage._source {
+            hadOneofValue = true
+            if case .choice(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._source = .choice(v)
+          }
+        }()
+        case 8: try {
+          var v: WireRepetition?
+          var hadOneofValue = false
+          if let current = _storage._source {
+            hadOneofValue = true
+            if case .repetition(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._source = .repetition(v)
+          }
+        }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      switch _storage._source {
+      case .literal?: try {
+        guard case .literal(let v)? = _storage._source else { preconditionFailure() }
+        try visitor.visitSingularStringField(value: v, fieldNumber: 1)
+      }()
+      case .jsonSchema?: try {
+        guard case .jsonSchema(let v)? = _storage._source else { preconditionFailure() }
+        try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+      }()
+      case .regex?: try {
+        guard case .regex(let v)? = _storage._source else { preconditionFailure() }
+        try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+      }()
+      case .ebnf?: try {
+        guard case .ebnf(let v)? = _storage._source else { preconditionFailure() }
+        try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+      }()
+      case .anyTextBefore?: try {
+        guard case .anyTextBefore(let v)? = _storage._source else { preconditionFailure() }
+        try visitor.visitSingularStringField(value: v, fieldNumber: 5)
+      }()
+      case .sequence?: try {
+        guard case .sequence(let v)? = _storage._source else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      }()
+      case .choice?: try {
+        guard case .choice(let v)? = _storage._source else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+      }()
+      case .repetition?: try {
+        guard case .repetition(let v)? = _storage._source else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      }()
+      case nil: break
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireGrammar, rhs: WireGrammar) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._source != rhs_storage._source {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireGrammars: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Grammars"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}grammars\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.grammars) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.grammars.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.grammars, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireGrammars, rhs: WireGrammars) -> Bool {
+    if lhs.grammars != rhs.grammars {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRepetition: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Repetition"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}grammar\0\u{1}minimum\0\u{1}maximum\0")
+
+  fileprivate class _StorageClass {
+    var _grammar: WireGrammar? = nil
+    var _minimum: Int64 = 0
+    var _maximum: Int64? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _grammar = source._grammar
+      _minimum = source._minimum
+      _maximum = source._maximum
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._grammar) }()
+        case 2: try { try decoder.decodeSingularInt64Field(value: &_storage._minimum) }()
+        case 3: try { try decoder.decodeSingularInt64Field(value: &_storage._maximum) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._grammar {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      if _storage._minimum != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._minimum, fieldNumber: 2)
+      }
+      try { if let v = _storage._maximum {
+        try visitor.visitSingularInt64Field(value: v, fieldNumber: 3)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireRepetition, rhs: WireRepetition) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._grammar != rhs_storage._grammar {return false}
+        if _storage._minimum != rhs_storage._minimum {return false}
+        if _storage._maximum != rhs_storage._maximum {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1760,7 +2242,7 @@ nonisolated extension WireWorkerMessage: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension WireStep: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Step"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}requests\0\u{1}samples\0\u{1}kinds\0\u{1}tokens\0\u{1}logprobs\0\u{1}prompts\0\u{1}failures\0\u{1}statistics\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}requests\0\u{1}samples\0\u{1}kinds\0\u{1}tokens\0\u{1}logprobs\0\u{1}prompts\0\u{1}failures\0\u{1}statistics\0\u{1}embeddings\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1776,6 +2258,7 @@ nonisolated extension WireStep: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.prompts) }()
       case 7: try { try decoder.decodeRepeatedMessageField(value: &self.failures) }()
       case 8: try { try decoder.decodeSingularMessageField(value: &self._statistics) }()
+      case 9: try { try decoder.decodeRepeatedMessageField(value: &self.embeddings) }()
       default: break
       }
     }
@@ -1810,6 +2293,9 @@ nonisolated extension WireStep: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     try { if let v = self._statistics {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     } }()
+    if !self.embeddings.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.embeddings, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1822,6 +2308,37 @@ nonisolated extension WireStep: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
     if lhs.prompts != rhs.prompts {return false}
     if lhs.failures != rhs.failures {return false}
     if lhs._statistics != rhs._statistics {return false}
+    if lhs.embeddings != rhs.embeddings {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireEmbedding: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Embedding"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}values\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedFloatField(value: &self.values) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.values.isEmpty {
+      try visitor.visitPackedFloatField(value: self.values, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireEmbedding, rhs: WireEmbedding) -> Bool {
+    if lhs.values != rhs.values {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,4 +1,5 @@
 package import MartinetEngine
+internal import MartinetGrammars
 
 extension WireSubmit {
     /// Writes a request.
@@ -9,6 +10,7 @@ extension WireSubmit {
         id = request.id
         prompt = request.prompt
         sampling = WireSampling(request.sampling)
+        embeds = request.embeds
         sampleIndex = Int64(request.sampleIndex)
         sampleCount = Int64(request.sampleCount)
         emitted = request.emitted
@@ -38,6 +40,7 @@ extension EngineRequest {
             priority: Int(wire.priority), cacheSalt: wire.hasCacheSalt ? wire.cacheSalt : nil,
             deadline: wire.hasMillisecondsLeft
                 ? .now + .milliseconds(min(max(0, wire.millisecondsLeft), Self.longestDeadline)) : nil)
+        embeds = wire.embeds
     }
 }
 
@@ -63,6 +66,7 @@ extension WireSampling {
         if let value = sampling.promptLogprobs { promptLogprobs = Int64(value) }
         badWords = sampling.badWords.map { WireTokens($0) }
         if let value = sampling.allowedTokens { allowedTokens = WireTokens(value) }
+        if let value = sampling.grammar { grammar = WireGrammar(value) }
     }
 }
 
@@ -96,5 +100,6 @@ extension SamplingParameters {
         promptLogprobs = wire.hasPromptLogprobs ? Int(wire.promptLogprobs) : nil
         badWords = wire.badWords.map(\.tokens)
         allowedTokens = wire.hasAllowedTokens ? wire.allowedTokens.tokens : nil
+        grammar = wire.hasGrammar ? try GrammarSource(wire.grammar) : nil
     }
 }

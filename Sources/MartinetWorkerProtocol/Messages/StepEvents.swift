@@ -30,6 +30,12 @@ extension WireStep {
                     size += reported.count * (3 + 3 * (reported.last.flatMap { $0?.top.count } ?? 0))
                 }
                 prompts.append(prompt)
+            case .embedding(let embedding):
+                kinds.append(.embedding)
+                var wire = WireEmbedding()
+                wire.values = embedding.values
+                embeddings.append(wire)
+                size += embedding.values.count
             case .finished(.stop): kinds.append(.finishedStop)
             case .finished(.length): kinds.append(.finishedLength)
             case .finished(.abort): kinds.append(.finishedAbort)
@@ -74,6 +80,7 @@ package struct StepEvents {
     private var nextLogprobs = 0
     private var nextPrompt = 0
     private var nextFailure = 0
+    private var nextEmbedding = 0
 
     /// Begins with the first event.
     ///
@@ -103,6 +110,11 @@ package struct StepEvents {
             }
             event = .token(token, logprobs: reported)
         case .prompt: event = try prompt()
+        case .embedding:
+            guard let wire = Self.take(step.embeddings, &nextEmbedding), !wire.values.isEmpty,
+                wire.values.allSatisfy(\.isFinite)
+            else { throw Self.violation("an embedding is missing or holds what is no number") }
+            event = .embedding(Embedding(values: wire.values))
         case .finishedStop: event = .finished(.stop)
         case .finishedLength: event = .finished(.length)
         case .finishedAbort: event = .finished(.abort)

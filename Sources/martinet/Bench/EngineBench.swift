@@ -1,5 +1,6 @@
 import MartinetBenchmarks
 import MartinetEngine
+import MartinetGrammars
 
 /// Runs requests of random tokens in an engine and times them.
 struct EngineBench {
@@ -51,8 +52,16 @@ struct EngineBench {
     }
 
     /// Output tokens a second of several streams together, from the first submission to the last token.
-    mutating func batch(streams: Int, prompt: Int, output: Int) async throws -> Double {
-        let requests = (0..<streams).map { _ in request(prompt: prompt, output: output) }
+    ///
+    /// - Parameter grammar: what all outputs must match; one that they do not come to the end of.
+    mutating func batch(
+        streams: Int, prompt: Int, output: Int, grammar: GrammarSource? = nil
+    ) async throws -> Double {
+        let requests = (0..<streams).map { _ in
+            var request = request(prompt: prompt, output: output)
+            request.sampling.grammar = grammar
+            return request
+        }
         let engine = self.engine
         let begin = ContinuousClock.now
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -61,6 +70,14 @@ struct EngineBench {
         }
         return Double(streams * output) / ((ContinuousClock.now - begin) / .seconds(1))
     }
+
+    /// JSON that no benchmark comes to the end of: a list of records.
+    static let records = GrammarSource.jsonSchema(
+        #"""
+        {"type":"array","minItems":10000,"items":{"type":"object","required":["name","age","tags"],
+        "additionalProperties":false,"properties":{"name":{"type":"string"},"age":{"type":"integer","minimum":0},
+        "tags":{"type":"array","items":{"enum":["red","green","blue"]}}}}}
+        """#)
 
     /// Decodes one stream while prompts arrive, each as soon as the one before was computed: the worst there can be,
     /// since no step is without a piece of a prompt.

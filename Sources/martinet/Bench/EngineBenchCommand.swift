@@ -34,6 +34,9 @@ struct EngineBenchCommand: AsyncParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Measure the latencies of a decode while prompts arrive.")
     var arrivals = true
 
+    @Flag(help: "Measure the batches with outputs held to a JSON schema too, in turns.")
+    var constrained = false
+
     @Option(help: "Compute threads; all cores by default.")
     var threads: Int?
 
@@ -104,6 +107,10 @@ struct EngineBenchCommand: AsyncParsableCommand {
         _ = try await bench.run(prompt: 1, output: 1)
         let startToReady = (clock.now - begin) / .seconds(1)
         _ = try await bench.run(prompt: 64, output: 16)
+        // The first constrained request compiles the grammar and makes its masks.
+        if constrained {
+            _ = try await bench.batch(streams: 4, prompt: 16, output: decode, grammar: EngineBench.records)
+        }
 
         var figures = EngineFigures(model: loaded.name, threads: threads, prefill: prefill, decode: decode)
         figures.startToReady = startToReady
@@ -117,6 +124,9 @@ struct EngineBenchCommand: AsyncParsableCommand {
             for count in counts {
                 figures.batchRates[count, default: []].append(
                     try await bench.batch(streams: count, prompt: 16, output: decode))
+                guard constrained else { continue }
+                figures.constrainedRates[count, default: []].append(
+                    try await bench.batch(streams: count, prompt: 16, output: decode, grammar: EngineBench.records))
             }
             if arrivals {
                 figures.gapsWithArrivals += try await bench.decodeAmidArrivals(arriving: prefill, output: decode).gaps

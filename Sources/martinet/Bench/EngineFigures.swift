@@ -10,6 +10,8 @@ struct EngineFigures {
     var decodeRates: [Double] = []
     /// Tokens a second by the number of streams.
     var batchRates: [Int: [Double]] = [:]
+    /// The same, with outputs held to a grammar.
+    var constrainedRates: [Int: [Double]] = [:]
     /// Milliseconds.
     var firstTokens: [Double] = []
     /// Seconds between tokens of a stream that has the engine for itself.
@@ -58,6 +60,10 @@ struct EngineFigures {
             "start_to_ready_seconds": .double(startToReady),
             "peak_memory_bytes": .int(peakMemory),
         ]
+        if !constrainedRates.isEmpty {
+            json["constrained_batch_tokens_per_second"] = .object(
+                Dictionary(uniqueKeysWithValues: constrainedRates.map { ("\($0)", Figure($1).json) }))
+        }
         for (name, _, summary) in latencies where summary.count > 0 {
             json[name] = .object(
                 Dictionary(
@@ -76,6 +82,7 @@ struct EngineFigures {
         add("decode of \(decode), one stream", decodeRates, "tokens/s")
         for (count, rates) in batchRates.sorted(by: { $0.key < $1.key }) {
             add("\(count) at once, \(decode) tokens each", rates, "tokens/s")
+            if let rates = constrainedRates[count] { add("\(count) at once, held to a schema", rates, "tokens/s") }
         }
         add("time to first token, prompt of \(EngineBench.promptLength)", firstTokens, "ms")
         var lines = [[""] + Self.percentiles.map { "p\($0)" } + [""]]

@@ -1,5 +1,6 @@
 import MartinetEngine
 import MartinetFleet
+import MartinetGrammars
 import Synchronization
 import Testing
 
@@ -80,12 +81,24 @@ import Testing
             if index % 8 == 0 { (sampling.presencePenalty, sampling.frequencyPenalty) = (0.5, 0.5) }
             if index % 9 == 0 { sampling.stopTokens = [5, 6, 7] }
             if index % 10 == 0 { sampling.minTokens = min(10, sampling.maxTokens ?? 10) }
+            if index % 12 == 3 {
+                (sampling.grammar, sampling.maxTokens) = (Self.grammars[index / 12 % Self.grammars.count], nil)
+            }
             let length = Int.random(in: 1...30, using: &random)
-            return EngineRequest(
+            var request = EngineRequest(
                 id: "\(index)", prompt: (0..<length).map { _ in Int32.random(in: 0...3, using: &random) },
                 sampling: sampling, sampleCount: index % 5 == 1 ? 3 : 1)
+            request.embeds = index % 13 == 4 && request.sampleCount == 1
+            return request
         }
     }
+
+    private static let grammars: [GrammarSource] = [
+        .ebnf(#"root ::= [a-c]{2,30} ("." [0-9]{1,9})?"#),
+        .sequence([
+            .literal("{\"a\":"), .repetition(.choice([.literal("12"), .literal("0")]), minimum: 3, maximum: 20),
+        ]),
+    ]
 
     static func answerAll(_ engine: any SequenceEngine, _ requests: [EngineRequest]) async throws -> [[Answer]] {
         try await withThrowingTaskGroup(of: (Int, [Answer]).self) { group in

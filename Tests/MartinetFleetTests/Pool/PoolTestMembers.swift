@@ -60,9 +60,11 @@ func makeTestEngine(maxSequences: Int = 8) throws -> Engine {
             maxBatchedTokens: 48, maxLogitRows: 64, maxModelLength: testLimits.maxModelLength, blockSize: 4,
             blockCount: 256))
     nonisolated(unsafe) let confined = runner
-    return try Engine(maxSequences: maxSequences, maxWaiting: testLimits.maxWaiting, endTokens: [63], seed: 0) {
-        confined
-    }
+    return try Engine(
+        maxSequences: maxSequences, maxWaiting: testLimits.maxWaiting, endTokens: [TextVocabulary.end], seed: 0,
+        constraints: ConstraintCompiler(
+            tokenizer: TextVocabulary(), vocabularySize: 64, endTokens: [TextVocabulary.end])
+    ) { confined }
 }
 
 /// An engine that dies: after a number of events, or where it gets a request that kills.
@@ -160,6 +162,7 @@ struct Answer: Hashable, Sendable {
     var logprobs: [TokenLogprobs?] = []
     var prompts = 0
     var promptLogprobs: [TokenLogprobs?]?
+    var embeddings: [Embedding] = []
     var reason: FinishReason?
 }
 
@@ -190,6 +193,7 @@ func answers(_ mailbox: Mailbox, samples: Int, from base: Int = 0) async throws 
                 case .token(let token, let logprobs):
                     answers[index].tokens.append(token)
                     answers[index].logprobs.append(logprobs)
+                case .embedding(let embedding): answers[index].embeddings.append(embedding)
                 case .finished(let reason): answers[index].reason = reason
                 }
             }
