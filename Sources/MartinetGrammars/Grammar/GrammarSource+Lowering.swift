@@ -40,7 +40,7 @@ extension GrammarSource {
         case .ebnf(let grammar): return try EBNFLowering.node(grammar, rules: rules)
         case .anyText(let marker):
             guard !marker.isEmpty else { throw GrammarError("the text to wait for is empty") }
-            return RegularLowering.node(textBefore: marker)
+            return try RegularLowering.node(textBefore: marker)
         case .sequence(let parts):
             var nodes: [GrammarNode] = []
             for part in parts { nodes.append(try part.lowered(into: rules, depth: depth + 1, &size)) }

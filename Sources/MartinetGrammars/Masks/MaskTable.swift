@@ -32,6 +32,9 @@ struct MaskTable {
     private var size = 0
     private var walk = TrieWalk()
 
+    /// Masks that are kept.
+    var count: Int { bases.count }
+
     /// The tokens that may follow, the end tokens left out.
     ///
     /// - Parameters:

@@ -281,9 +281,26 @@ struct LarkParser {
         _ pattern: String, isDotAll: Bool, at place: EBNFPlace
     ) throws(GrammarError) -> GrammarNode {
         do {
-            return try RegularLowering.node(regex: isDotAll ? "(?s:\(pattern))" : pattern)
+            return try RegularLowering.node(regex: isDotAll ? matchingLineEnds(pattern) : pattern)
         } catch {
             throw GrammarError("the regular expression cannot be used: \(error)", at: place.description)
         }
+    }
+
+    /// A pattern whose dots match line ends as well.
+    private static func matchingLineEnds(_ pattern: String) -> String {
+        var result = String.UnicodeScalarView()
+        var isEscaped = false
+        var isInClass = false
+        for scalar in pattern.unicodeScalars {
+            if scalar == ".", !isEscaped, !isInClass {
+                result.append(contentsOf: "[^]".unicodeScalars)
+                continue
+            }
+            if !isEscaped { isInClass = scalar == "[" || (isInClass && scalar != "]") }
+            isEscaped = scalar == "\\" && !isEscaped
+            result.append(scalar)
+        }
+        return String(result)
     }
 }
