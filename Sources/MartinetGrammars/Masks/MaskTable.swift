@@ -32,6 +32,9 @@ struct MaskTable {
     private var size = 0
     private var walk = TrieWalk()
 
+    /// Masks that are kept.
+    var count: Int { bases.count }
+
     /// The tokens that may follow, the end tokens left out.
     ///
     /// - Parameters:
@@ -40,7 +43,7 @@ struct MaskTable {
         _ open: [Configuration], _ frames: borrowing FrameStore, _ positions: inout PositionTable, _ trie: TokenTrie,
         count: Int
     ) -> TokenMask {
-        if size > Self.byteLimit { forget() }
+        if size + walk.size > Self.byteLimit { forget() }
         var result: TokenMask?
         var seen = Set<BeyondKey>()
         for configuration in open {
@@ -48,7 +51,9 @@ struct MaskTable {
             if result == nil { result = base.mask } else { result?.formUnion(base.mask) }
             var pending: [(exits: Int32, frame: Int32)] = [(base.exits, configuration.frame)]
             while let (exits, frame) = pending.popLast() {
-                guard exits != Self.none, seen.insert(BeyondKey(exits: exits, position: frame)).inserted else { continue }
+                guard exits != Self.none, seen.insert(BeyondKey(exits: exits, position: frame)).inserted else {
+                    continue
+                }
                 for place in frames.places(frame) where place != .bottom {
                     let beyond = beyond(exits, positions.alike(place.position), &positions, trie)
                     for token in beyond.tokens { result?.insert(token) }
@@ -72,14 +77,10 @@ struct MaskTable {
         _ position: Int32, _ positions: inout PositionTable, _ trie: TokenTrie, count: Int
     ) -> Base {
         if let base = bases[position] { return base }
-        var mask = TokenMask(count: count)
-        var exits: [Int32] = []
-        walk.run(trie, 0..<trie.count, from: position, &positions) { tokens in
-            for token in tokens { mask.insert(token) }
-        } exit: { node in
-            exits.append(node)
-        }
-        let base = Base(mask: mask, exits: number(exits))
+        walk.begin(position, &positions)
+        walk.run(trie, 0..<trie.count, &positions)
+        let mask = TokenMask(walk.tokens, count: count)
+        let base = Base(mask: mask, exits: number(walk.exits))
         bases[position] = base
         size += mask.words.count * 8 + 64
         return base
@@ -90,18 +91,12 @@ struct MaskTable {
     ) -> Beyond {
         let key = BeyondKey(exits: exits, position: position)
         if let beyond = beyonds[key] { return beyond }
-        var tokens: [Int32] = []
-        var next: [Int32] = []
-        let ends = positions.isFinal(position)
-        for node in exitLists[Int(exits)] {
-            if ends { next.append(node) }
-            walk.run(trie, Int(node) + 1..<Int(trie.ends[Int(node)]), from: position, &positions) {
-                tokens += $0
-            } exit: { node in
-                next.append(node)
-            }
-        }
-        next.sort()
+        let nodes = exitLists[Int(exits)]
+        walk.begin(position, &positions)
+        for node in nodes { walk.run(trie, Int(node) + 1..<Int(trie.nodes[Int(node)].end), &positions) }
+        // Where the next routine may end before it reads anything, all ways lead on.
+        let next = Set(walk.exits + (positions.isFinal(position) ? nodes : [])).sorted()
+        let tokens = walk.tokens
         let beyond = Beyond(tokens: tokens, exits: number(next))
         beyonds[key] = beyond
         size += tokens.count * 4 + 128

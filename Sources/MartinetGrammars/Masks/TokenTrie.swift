@@ -1,52 +1,79 @@
 /// The bytes of all tokens as a tree, in the order of a walk that goes down first: what a mask is made by walking.
 struct TokenTrie: Sendable {
-    /// The byte that leads to each node.
-    private(set) var bytes: [UInt8] = []
-    /// How far below the root each node is, from 1.
-    private(set) var depths: [UInt16] = []
-    /// The node after all that are below each one.
-    private(set) var ends: [Int32] = []
-    /// The first of the tokens that end at each node, in ``tokens``; one more than nodes.
-    private(set) var firstTokens: [Int32] = []
+    /// A text that some token begins with.
+    struct Node {
+        /// The node after all that are below this one.
+        var end: Int32 = 0
+        /// The first of the tokens that end here, in ``tokens``; the next node's is one past the last.
+        var firstToken: Int32
+        /// How far below the root, from 1.
+        var depth: UInt16
+        /// The byte that leads here.
+        var byte: UInt8
+        /// Whether all bytes on the ways down from here are plain.
+        var isPlainBelow = true
+    }
+
+    /// The nodes below the root, and one more after the last.
+    private(set) var nodes: [Node] = []
     /// Tokens by the node that they end at.
     private(set) var tokens: [Int32] = []
-
     /// The deepest node.
     private(set) var depth = 0
 
     /// The longest token that can match, in bytes.
     static let depthLimit = 4096
 
+    /// The bytes that mean nothing in most notations: where one of them leads back to the same state, they mostly all do.
+    /// The walk takes what lies below at once where it holds no others.
+    static let plainBytes: [UInt8] = (0x20...0x7E).filter { $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+
     /// A trie of tokens. Those without bytes, and the empty and very long ones, are left out.
     init(_ vocabulary: [[UInt8]?]) {
-        var order: [(token: Int32, bytes: [UInt8])] = []
+        // By their first eight bytes, which mostly tell them apart.
+        var order: [(key: UInt64, token: Int32)] = []
         order.reserveCapacity(vocabulary.count)
         for (token, bytes) in vocabulary.enumerated() {
-            if let bytes, !bytes.isEmpty, bytes.count <= Self.depthLimit { order.append((Int32(token), bytes)) }
+            guard let bytes, !bytes.isEmpty, bytes.count <= Self.depthLimit else { continue }
+            var key: UInt64 = 0
+            for place in 0..<8 { key = key << 8 | (place < bytes.count ? UInt64(bytes[place]) : 0) }
+            order.append((key, Int32(token)))
         }
-        order.sort { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+        func bytes(_ token: Int32) -> [UInt8] { vocabulary[Int(token)] ?? [] }
+        order.sort { left, right in
+            left.key == right.key
+                ? bytes(left.token).lexicographicallyPrecedes(bytes(right.token)) : left.key < right.key
+        }
+        var isPlain = [Bool](repeating: false, count: 256)
+        for byte in Self.plainBytes { isPlain[Int(byte)] = true }
         var path: [Int32] = []
         var previous: [UInt8] = []
-        for (token, bytes) in order {
+        // Closes the nodes deeper than a depth.
+        func close(_ depth: Int, _ nodes: inout [Node]) {
+            while path.count > depth, let last = path.popLast() {
+                nodes[Int(last)].end = Int32(nodes.count)
+                let isPlainBelow = nodes[Int(last)].isPlainBelow && isPlain[Int(nodes[Int(last)].byte)]
+                if !isPlainBelow, let parent = path.last { nodes[Int(parent)].isPlainBelow = false }
+            }
+        }
+        for (_, token) in order {
+            let bytes = bytes(token)
             var shared = 0
             while shared < previous.count, shared < bytes.count, previous[shared] == bytes[shared] { shared += 1 }
-            while path.count > shared { ends[Int(path.removeLast())] = Int32(self.bytes.count) }
+            close(shared, &nodes)
             for byte in bytes[shared...] {
-                path.append(Int32(self.bytes.count))
-                self.bytes.append(byte)
-                depths.append(UInt16(path.count))
-                ends.append(0)
-                firstTokens.append(Int32(tokens.count))
+                path.append(Int32(nodes.count))
+                nodes.append(Node(firstToken: Int32(tokens.count), depth: UInt16(path.count), byte: byte))
             }
             // Equal tokens end at one node; the tokens of a node come before those below it.
             tokens.append(token)
             depth = max(depth, bytes.count)
             previous = bytes
         }
-        while let node = path.popLast() { ends[Int(node)] = Int32(bytes.count) }
-        firstTokens.append(Int32(tokens.count))
+        close(0, &nodes)
+        nodes.append(Node(end: Int32(nodes.count), firstToken: Int32(tokens.count), depth: 0, byte: 0))
     }
 
     /// Nodes below the root.
-    var count: Int { bytes.count }
+    var count: Int { nodes.count - 1 }
 }

@@ -30,7 +30,11 @@ package final class CompiledGrammar: Sendable {
     }
 
     /// Whether matching has made so much of it that the next text had better have it compiled anew.
-    var isFull: Bool { withPositions { $0.isFull } }
+    package var isFull: Bool { withPositions { $0.isFull } }
+    /// Positions that matching has come to so far.
+    package var positionCount: Int { withPositions { $0.count } }
+    /// Masks that are kept.
+    package var keptMaskCount: Int { state.withLock { $0.masks.count } }
 
     func withPositions<Result>(_ body: (inout PositionTable) -> Result) -> Result {
         state.withLock { body(&$0.positions) }

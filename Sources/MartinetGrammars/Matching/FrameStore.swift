@@ -77,7 +77,8 @@ struct FrameStore {
         var numbers = [Int32](repeating: 0, count: count)
         for frame in 1..<max(1, count) where kept[frame] {
             numbers[frame] = store.frame(
-                places(Int32(frame)).map { Configuration(position: $0.position, frame: numbers[Int($0.frame)]) }.sorted())
+                places(Int32(frame)).map { Configuration(position: $0.position, frame: numbers[Int($0.frame)]) }
+                    .sorted())
         }
         configurations = configurations.map {
             Configuration(position: $0.position, frame: numbers[Int($0.frame)])

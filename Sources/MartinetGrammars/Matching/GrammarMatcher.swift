@@ -8,6 +8,9 @@ package struct GrammarMatcher: Sendable {
     /// Whether an end token has been accepted.
     package private(set) var hasEnded = false
 
+    /// Frames that are kept: the calls in progress, and some that were.
+    package var frameCount: Int { frames.count }
+
     /// Stands before the first token.
     package init(_ grammar: CompiledGrammar) {
         self.grammar = grammar

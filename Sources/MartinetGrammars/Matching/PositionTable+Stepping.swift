@@ -72,10 +72,7 @@ extension PositionTable {
     /// Where a byte leads from configurations that read; in order.
     mutating func step(_ reading: [Configuration], _ byte: UInt8) -> [Configuration] {
         var result: [Configuration] = []
-        for configuration in reading {
-            let next = next(configuration.position, byte)
-            if next != Self.none { result.append(Configuration(position: next, frame: configuration.frame)) }
-        }
+        for configuration in reading { advance(configuration, byte, into: &result) }
         return result.count < 2 ? result : result.ordered()
     }
 }

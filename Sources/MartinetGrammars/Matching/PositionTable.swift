@@ -12,21 +12,40 @@ struct PositionTable {
         let isLast: Bool
     }
 
-    private struct Position {
-        let content: Content
-        /// The routine that it belongs to.
-        let owner: Int32
+    /// What matching asks for at every byte.
+    private struct Facts {
+        /// How bytes are read: how to find where one leads.
+        enum Reading {
+            case nothing
+            /// By one node of the network, which leads to one place.
+            case node(Int32)
+            /// By a row of ``rows``.
+            case row(Int32)
+            /// By a state of one of ``automata``.
+            case automaton(Int32, state: Int32)
+        }
+
+        let reading: Reading
+        /// Where the one node leads to.
+        var target: Int32 = PositionTable.unknown
         let isFinal: Bool
-        let readsBytes: Bool
-        var calls: [Call]?
         /// The position that stands for it where few bytes are looked at.
         let alike: Int32
+        /// The routine that it belongs to.
+        let owner: Int32
     }
 
     private enum Content: Hashable {
         case nodes([Int32])
         /// A state of an automaton; its start is told apart, since a text does not end there.
         case automaton(Int32, state: Int32, isStart: Bool)
+    }
+
+    /// An automaton that is called, and the positions of its states.
+    private struct Automaton {
+        let automaton: ByteAutomaton
+        let routine: Int32
+        var positions: [Int32]
     }
 
     private struct Key: Hashable {
@@ -39,14 +58,22 @@ struct PositionTable {
     private static let unknown: Int32 = -2
     /// The most routines that are built ahead of matching.
     private static let builtLimit = 2048
-    /// Positions from which on a grammar is compiled anew for the next text.
-    private static let fullCount = 16384
+    /// Positions from which on sets of nodes are no longer made one position each, so that there are never more than the
+    /// network has nodes beyond these. The next text has the grammar compiled anew.
+    private static let mergedLimit = 8192
 
     private var network: GrammarNetwork
-    private var positions: [Position] = []
+    private var facts: [Facts] = []
+    private var contents: [Content] = []
+    private var calls: [[Call]?] = []
+    private var automata: [Automaton] = []
+    private var automatonNumbers: [Int32: Int32] = [:]
     private var numbers: [Key: Int32] = [:]
     private var alike: [Key: Int32] = [:]
     private var rows: [Int32] = []
+    /// Positions to be in at once, where they are not made one since there are very many.
+    private var several: [[Int32]] = []
+    private var severalNumbers: [[Int32]: Int32] = [:]
     private var starts: [Int32: Int32] = [:]
     private var ranks: [Int32: Int] = [:]
     private var ends: [Int32: Int32] = [:]
@@ -58,11 +85,11 @@ struct PositionTable {
     }
 
     /// Positions made so far.
-    var count: Int { positions.count }
+    var count: Int { facts.count }
     /// Whether the grammar has come to its bound.
     var isExhausted: Bool { network.isExhausted }
     /// Whether so much has been made that it is better to begin again.
-    var isFull: Bool { positions.count > Self.fullCount || isExhausted }
+    var isFull: Bool { facts.count > Self.mergedLimit || isExhausted }
 
     /// The position before a whole text. Unlike the start of a routine that is called, it may be the end as well.
     mutating func first(_ rules: GrammarRules, _ node: GrammarNode) -> Int32 {
@@ -94,69 +121,105 @@ struct PositionTable {
     // MARK: - Asking
 
     /// Whether the routine may end here.
-    func isFinal(_ position: Int32) -> Bool { positions[Int(position)].isFinal }
+    func isFinal(_ position: Int32) -> Bool { facts[Int(position)].isFinal }
     /// Whether some byte may be read here, without calls and returns.
-    func readsBytes(_ position: Int32) -> Bool { positions[Int(position)].readsBytes }
+    func readsBytes(_ position: Int32) -> Bool {
+        if case .nothing = facts[Int(position)].reading { false } else { true }
+    }
     /// A position that allows the same texts up to the horizon.
-    func alike(_ position: Int32) -> Int32 { positions[Int(position)].alike }
+    func alike(_ position: Int32) -> Int32 { facts[Int(position)].alike }
 
-    /// Where a byte leads, without calls and returns.
-    mutating func next(_ position: Int32, _ byte: UInt8) -> Int32 {
-        let place = Int(position) << 8 | Int(byte)
-        let known = rows[place]
-        if known != Self.unknown { return known }
-        let next = find(position, byte)
-        rows[place] = next
-        return next
+    /// Adds the places that a byte leads to, without calls and returns.
+    @inline(__always)
+    mutating func advance(_ configuration: Configuration, _ byte: UInt8, into result: inout [Configuration]) {
+        let next = next(configuration.position, byte)
+        if next >= 0 {
+            result.append(Configuration(position: next, frame: configuration.frame))
+        } else if next != Self.none {
+            for next in several[Int(Self.unknown - 1 - next)] {
+                result.append(Configuration(position: next, frame: configuration.frame))
+            }
+        }
+    }
+
+    /// A position, ``none``, or below ``unknown`` one of ``several``.
+    private mutating func next(_ position: Int32, _ byte: UInt8) -> Int32 {
+        let facts = facts[Int(position)]
+        switch facts.reading {
+        case .nothing: return Self.none
+        case .node(let node):
+            let next: Int32
+            switch network.nodes[Int(node)] {
+            case .byte(byte, let target): next = target
+            case .set(let set, let target) where network.sets[Int(set)].contains(byte): next = target
+            default: return Self.none
+            }
+            if facts.target != Self.unknown { return facts.target }
+            let target = merged(network.reached(from: [next]), owner: facts.owner)
+            self.facts[Int(position)].target = target
+            return target
+        case .row(let row):
+            let known = rows[Int(row) << 8 | Int(byte)]
+            if known != Self.unknown { return known }
+            let next = find(position, byte)
+            rows[Int(row) << 8 | Int(byte)] = next
+            return next
+        case .automaton(let number, let state):
+            let next = automata[Int(number)].automaton.next(state, byte)
+            if next == ByteAutomaton.dead { return Self.none }
+            let known = automata[Int(number)].positions[Int(next)]
+            return known >= 0 ? known : self.position(number, state: next, isStart: false)
+        }
     }
 
     private mutating func find(_ position: Int32, _ byte: UInt8) -> Int32 {
-        let owner = positions[Int(position)].owner
-        switch positions[Int(position)].content {
-        case .automaton(let routine, let state, _):
-            guard case .automaton(let automaton) = network.routines[Int(routine)].body else { return Self.none }
-            let next = automaton.next(state, byte)
-            return next == ByteAutomaton.dead ? Self.none : self.position(automaton, routine, state: next, isStart: false)
-        case .nodes(let nodes):
-            var targets: [Int32] = []
-            for node in nodes {
-                switch network.nodes[Int(node)] {
-                case .byte(byte, let next): targets.append(next)
-                case .set(let set, let next) where network.sets[Int(set)].contains(byte): targets.append(next)
-                default: break
-                }
+        guard case .nodes(let nodes) = contents[Int(position)] else { return Self.none }
+        var targets: [Int32] = []
+        for node in nodes {
+            switch network.nodes[Int(node)] {
+            case .byte(byte, let next): targets.append(next)
+            case .set(let set, let next) where network.sets[Int(set)].contains(byte): targets.append(next)
+            default: break
             }
-            return targets.isEmpty ? Self.none : self.position(network.reached(from: targets), owner: owner)
         }
+        return targets.isEmpty
+            ? Self.none : merged(network.reached(from: targets), owner: facts[Int(position)].owner)
     }
 
     /// The calls that a position can make.
     mutating func calls(_ position: Int32) -> [Call] {
-        if let calls = positions[Int(position)].calls { return calls }
+        if let calls = calls[Int(position)] { return calls }
         var targets: [(routine: Int32, nodes: [Int32])] = []
-        if case .nodes(let nodes) = positions[Int(position)].content {
-            for case .call(let routine, let next) in nodes.map({ network.nodes[Int($0)] }) {
-                if let place = targets.firstIndex(where: { $0.routine == routine }) {
+        if case .nodes(let nodes) = contents[Int(position)] {
+            var places: [Int32: Int] = [:]
+            for node in nodes {
+                guard case .call(let routine, let next) = network.nodes[Int(node)] else { continue }
+                if let place = places[routine] {
                     targets[place].nodes.append(next)
                 } else {
+                    places[routine] = targets.count
                     targets.append((routine, [next]))
                 }
             }
         }
-        let owner = positions[Int(position)].owner
+        let owner = facts[Int(position)].owner
         var calls: [Call] = []
         for (routine, nodes) in targets {
-            let next = self.position(network.reached(from: nodes), owner: owner)
-            // What ends a routine may follow itself any number of times, so calling oneself there is a loop.
-            let isLast = isFinal(next) && (isEmpty(next) || (routine == owner && next == end(of: owner)))
-            calls.append(Call(routine: routine, next: next, isLast: isLast))
+            let next = merged(network.reached(from: nodes), owner: owner)
+            if next < Self.unknown {
+                calls += several[Int(Self.unknown - 1 - next)].map { Call(routine: routine, next: $0, isLast: false) }
+            } else {
+                // What ends a routine may follow itself any number of times, so calling oneself there is a loop.
+                let isLast = isFinal(next) && (isEmpty(next) || (routine == owner && next == end(of: owner)))
+                calls.append(Call(routine: routine, next: next, isLast: isLast))
+            }
         }
-        positions[Int(position)].calls = calls
+        self.calls[Int(position)] = calls
         return calls
     }
 
     private func isEmpty(_ position: Int32) -> Bool {
-        switch positions[Int(position)].content {
+        switch contents[Int(position)] {
         case .nodes(let nodes): nodes.count == 1
         case .automaton: !readsBytes(position)
         }
@@ -254,7 +317,7 @@ struct PositionTable {
             if component.count == 1, !visit.called.contains(visit.routine) {
                 let start: Int32
                 if case .automaton(let automaton) = network.routines[Int(visit.routine)].body {
-                    start = position(automaton, visit.routine, state: 0, isStart: true)
+                    start = position(number(of: automaton, visit.routine), state: 0, isStart: true)
                 } else {
                     start = position(visit.opening, owner: visit.routine)
                 }
@@ -268,7 +331,7 @@ struct PositionTable {
     private mutating func set(start: Int32, of routine: Int32) {
         starts[routine] = start
         var rank = 0
-        if case .nodes(let nodes) = positions[Int(start)].content {
+        if case .nodes(let nodes) = contents[Int(start)] {
             for called in called(nodes) { rank = max(rank, (ranks[called] ?? 0) + 1) }
         }
         ranks[routine] = rank
@@ -301,41 +364,71 @@ struct PositionTable {
 
     // MARK: - Making positions
 
+    /// One position for a set of nodes; several where there are very many already.
+    private mutating func merged(_ nodes: [Int32], owner: Int32) -> Int32 {
+        guard facts.count >= Self.mergedLimit, nodes.count > 1 else { return position(nodes, owner: owner) }
+        if let number = numbers[Key(content: .nodes(nodes), owner: owner)] { return number }
+        let single = nodes.map { position([$0], owner: owner) }
+        if let number = severalNumbers[single] { return Self.unknown - 1 - number }
+        let number = Int32(several.count)
+        several.append(single)
+        severalNumbers[single] = number
+        return Self.unknown - 1 - number
+    }
+
     private mutating func position(_ nodes: [Int32], owner: Int32) -> Int32 {
         let key = Key(content: .nodes(nodes), owner: owner)
         if let number = numbers[key] { return number }
         var isFinal = false
-        var readsBytes = false
+        var reading = Facts.Reading.nothing
         for node in nodes {
             switch network.nodes[Int(node)] {
             case .accept: isFinal = true
-            case .byte, .set: readsBytes = true
+            case .byte, .set:
+                switch reading {
+                case .nothing: reading = .node(node)
+                case .node:
+                    reading = .row(Int32(rows.count >> 8))
+                    rows.append(contentsOf: repeatElement(Self.unknown, count: 256))
+                case .row, .automaton: break
+                }
             case .call, .split: break
             }
         }
         let likeness = Key(content: .nodes(nodes.map { network.likeness[Int($0)] }), owner: owner)
-        return add(key, owner: owner, isFinal: isFinal, readsBytes: readsBytes, likeness: likeness)
+        return add(key, isFinal: isFinal, reading, likeness: likeness)
     }
 
-    private mutating func position(
-        _ automaton: ByteAutomaton, _ routine: Int32, state: Int32, isStart: Bool
-    ) -> Int32 {
-        let key = Key(content: .automaton(routine, state: state, isStart: isStart), owner: routine)
-        if let number = numbers[key] { return number }
-        let isFinal = !isStart && automaton.accepts(state)
-        let readsBytes = (UInt8.min...UInt8.max).contains { automaton.next(state, $0) != ByteAutomaton.dead }
-        return add(key, owner: routine, isFinal: isFinal, readsBytes: readsBytes, likeness: key)
+    private mutating func number(of automaton: ByteAutomaton, _ routine: Int32) -> Int32 {
+        if let number = automatonNumbers[routine] { return number }
+        let number = Int32(automata.count)
+        let positions = [Int32](repeating: Self.none, count: automaton.stateCount)
+        automata.append(Automaton(automaton: automaton, routine: routine, positions: positions))
+        automatonNumbers[routine] = number
+        return number
     }
 
-    private mutating func add(_ key: Key, owner: Int32, isFinal: Bool, readsBytes: Bool, likeness: Key) -> Int32 {
-        let number = Int32(positions.count)
+    private mutating func position(_ number: Int32, state: Int32, isStart: Bool) -> Int32 {
+        let automaton = automata[Int(number)].automaton
+        let routine = automata[Int(number)].routine
+        let key = Key(content: .automaton(number, state: state, isStart: isStart), owner: routine)
+        if let position = numbers[key] { return position }
+        let reads = (UInt8.min...UInt8.max).contains { automaton.next(state, $0) != ByteAutomaton.dead }
+        let position = add(
+            key, isFinal: !isStart && automaton.accepts(state), reads ? .automaton(number, state: state) : .nothing,
+            likeness: key)
+        if !isStart { automata[Int(number)].positions[Int(state)] = position }
+        return position
+    }
+
+    private mutating func add(_ key: Key, isFinal: Bool, _ reading: Facts.Reading, likeness: Key) -> Int32 {
+        let number = Int32(facts.count)
         let other = alike[likeness] ?? number
         if other == number { alike[likeness] = number }
-        positions.append(
-            Position(
-                content: key.content, owner: owner, isFinal: isFinal, readsBytes: readsBytes, calls: nil, alike: other))
+        facts.append(Facts(reading: reading, isFinal: isFinal, alike: other, owner: key.owner))
+        contents.append(key.content)
+        calls.append(nil)
         numbers[key] = number
-        rows.append(contentsOf: repeatElement(Self.unknown, count: 256))
         return number
     }
 }

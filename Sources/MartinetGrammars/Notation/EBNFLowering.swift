@@ -2,14 +2,41 @@
 enum EBNFLowering {
     /// The most rules of a grammar.
     private static let ruleLimit = 10_000
+    /// The longest source, in bytes.
+    private static let sourceLimit = 1 << 18
 
     /// The grammar that a source says, in GBNF or in the Lark-like form.
     ///
     /// - Parameter rules: where its rules go.
     /// - Throws: what is wrong, with line and column.
     static func node(_ source: String, rules: GrammarRules) throws(GrammarError) -> GrammarNode {
-        var parser = GBNFParser(source)
-        return try node(parser.rules(), start: "root", rules: rules)
+        guard source.utf8.count <= sourceLimit else {
+            throw GrammarError("a grammar may be \(sourceLimit) bytes long; make it shorter")
+        }
+        if isGBNF(source) {
+            var parser = GBNFParser(source)
+            return try node(parser.rules(), start: "root", rules: rules)
+        }
+        var parser = LarkParser(source)
+        return try node(parser.rules(), start: "start", rules: rules)
+    }
+
+    /// Whether the first definition is written with `::=`.
+    private static func isGBNF(_ source: String) -> Bool {
+        var reader = EBNFReader(source)
+        while let scalar = reader.current {
+            if scalar == "#" || (scalar == "/" && reader.peek(1) == "/") {
+                _ = reader.take { $0 != "\n" }
+            } else if scalar == ":" {
+                return reader.take("::=")
+            } else if scalar == "%" {
+                return false
+            } else {
+                reader.advance()
+            }
+        }
+        // Neither; the message of the simpler form says what a rule looks like.
+        return true
     }
 
     private static func node(
@@ -71,19 +98,30 @@ enum EBNFLowering {
             case .repetition(let body, let minimum, _): minimum == 0 || matches(body)
             }
         }
-        var pending = Array(read.indices)
-        while true {
-            let left = pending.filter { rule in
-                productive[rule] = matches(read[rule].expression)
-                return !productive[rule]
-            }
-            if left.count == pending.count { break }
-            pending = left
+        // A rule is looked at again only when one that it waits for has turned out to match.
+        var users: [[Int]] = Array(repeating: [], count: read.count)
+        for (number, rule) in read.enumerated() {
+            for used in Set(names(in: rule.expression)) { users[numbers[used] ?? 0].append(number) }
         }
-        if let rule = pending.first {
+        var waiting = Array(read.indices)
+        while let rule = waiting.popLast() {
+            guard !productive[rule], matches(read[rule].expression) else { continue }
+            productive[rule] = true
+            waiting += users[rule]
+        }
+        if let rule = productive.firstIndex(of: false) {
             throw GrammarError(
                 "the rule `\(read[rule].name)` matches no text: each way through it comes back to it",
                 at: read[rule].place.description)
+        }
+    }
+
+    private static func names(in expression: EBNFExpression) -> [String] {
+        switch expression {
+        case .text, .scalars, .node: []
+        case .rule(let name, _): [name]
+        case .sequence(let parts), .choice(let parts): parts.flatMap(names)
+        case .repetition(let body, _, _): names(in: body)
         }
     }
 }

@@ -12,7 +12,9 @@ import Testing
             last = last.flatMap { text in letters.map { text + [$0] } }
             tokens += last
         }
-        tokens += [Array("abab".utf8), Array("aaaaaa".utf8), Array("cbacba".utf8), Array("a".utf8), [], Array("</s>".utf8)]
+        tokens += [
+            Array("abab".utf8), Array("aaaaaa".utf8), Array("cbacba".utf8), Array("a".utf8), [], Array("</s>".utf8),
+        ]
         tokens.append(nil)
         return GrammarVocabulary(tokens: tokens, endTokens: [Int32(tokens.count - 1), Int32(tokens.count - 2)])
     }()
@@ -27,7 +29,8 @@ import Testing
             }
             number -= count
         }
-        return number >= 0 && number < 4 ? [Array("abab".utf8), Array("aaaaaa".utf8), Array("cbacba".utf8), Array("a".utf8)][number] : nil
+        return number >= 0 && number < 4
+            ? [Array("abab".utf8), Array("aaaaaa".utf8), Array("cbacba".utf8), Array("a".utf8)][number] : nil
     }
 
     @Test(arguments: 0..<40) func randomGrammars(_ seed: UInt64) throws {
