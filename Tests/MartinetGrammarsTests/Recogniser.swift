@@ -43,7 +43,10 @@ final class Recogniser {
         case .choice(let nodes): return nodes.reduce(into: []) { $0.formUnion(ends($1, from: place)) }
         case .repetition(let node, let minimum, let maximum):
             var places: Set<Int> = [place]
-            for _ in 0..<minimum { places = step(node, from: places) }
+            for _ in 0..<minimum {
+                places = step(node, from: places)
+                if places.isEmpty { break }
+            }
             var all = places
             var count = minimum
             while !places.isEmpty, count < maximum ?? .max {
