@@ -128,7 +128,8 @@ enum AnthropicMessages {
             default: "`text`"
             }
         return .invalid(
-            "\(path).type", "`\(path).type` must be \(known) here, got `\(type ?? "null")`: this model reads text only.",
+            "\(path).type",
+            "`\(path).type` must be \(known) here, got `\(type ?? "null")`: this model reads text only.",
             code: "unsupported_content")
     }
 }

@@ -1,4 +1,3 @@
-internal import MartinetJSON
 public import MartinetEngine
 internal import MartinetTemplates
 public import MartinetJSON
@@ -24,7 +23,7 @@ public struct MessagesAnswer: Sendable {
     private var blockCount = 0
     /// White space that becomes text only where more text follows.
     private var space = ""
-    private var finish: (reason: TurnFinish, stopText: String?)?
+    private var ending: (reason: TurnFinish, stopText: String?)?
 
     /// An encoder for the answer to one request.
     ///
@@ -125,7 +124,7 @@ extension MessagesAnswer: StreamEncoding {
         for event in reader.read(event) where event.sample == 0 {
             switch event.kind {
             case .piece(let piece): write(piece, into: &writer)
-            case .finished(let reason, let stopText): finish = (reason, stopText)
+            case .finished(let reason, let stopText): ending = (reason, stopText)
             }
         }
     }
@@ -144,7 +143,8 @@ extension MessagesAnswer: StreamEncoding {
     private mutating func write(_ piece: TurnPiece, into writer: inout JSONWriter) {
         switch piece {
         case .reasoning(let text):
-            if case .thinking? = open {} else {
+            if case .thinking? = open {
+            } else {
                 begin(.thinking, into: &writer) { writer in
                     writer.field("type", "thinking")
                     writer.field("thinking", "")
@@ -153,7 +153,8 @@ extension MessagesAnswer: StreamEncoding {
             }
             if request.showsThinking { delta("thinking_delta", "thinking", text, into: &writer) }
         case .text(let text):
-            if case .text? = open {} else {
+            if case .text? = open {
+            } else {
                 space += text
                 guard text.contains(where: { !$0.isWhitespace }) else { return }
                 let whole = space
@@ -228,8 +229,8 @@ extension MessagesAnswer: StreamEncoding {
         ServerSentEvents.write("message_delta", to: &writer) { writer in
             writer.field("delta") { writer in
                 writer.object { writer in
-                    writer.field("stop_reason", reason(finish?.reason ?? .abort, finish?.stopText, usage))
-                    writer.field("stop_sequence", finish?.stopText)
+                    writer.field("stop_reason", reason(ending?.reason ?? .abort, ending?.stopText, usage))
+                    writer.field("stop_sequence", ending?.stopText)
                 }
             }
             writer.field("usage") { write(usage, to: &$0, isWhole: false) }

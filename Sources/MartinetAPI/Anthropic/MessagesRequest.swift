@@ -1,5 +1,6 @@
 internal import MartinetJSON
-public import MartinetEngine
+internal import MartinetEngine
+internal import MartinetGrammars
 internal import MartinetTemplates
 
 /// `POST /v1/messages`, in Anthropic's shape.
@@ -30,6 +31,7 @@ public struct MessagesRequest: Sendable {
         var fields = try SamplingFields(&reader, model: model, base: base)
         fields.stop += stops
         fields.constraint = shape.constraint
+        try shape.constraint?.check()
         guard fields.sampleCount == 1 else {
             throw .unsupported("n", "`n` must be 1: a message has one answer.")
         }
@@ -107,11 +109,14 @@ public struct MessagesRequest: Sendable {
         private mutating func takeOutput(_ fields: inout FieldReader) throws(APIError) {
             if var output = try fields.object("output_config") {
                 if let effort = try output.string("effort", maximum: 64) {
-                    guard let known = ["low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"][effort]
+                    guard
+                        let known = ["low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"][
+                            effort]
                     else {
                         throw .invalid(
                             "output_config.effort",
-                            "`output_config.effort` must be `low`, `medium`, `high`, `xhigh` or `max`, got `\(effort)`.")
+                            "`output_config.effort` must be `low`, `medium`, `high`, `xhigh` or `max`, got `\(effort)`."
+                        )
                     }
                     conversation.arguments.append(("reasoning_effort", .string(known)))
                 }
@@ -145,7 +150,8 @@ public struct MessagesRequest: Sendable {
             guard case .string(let text) = value, (1...SamplingFields.maximumStopLength).contains(text.utf8.count)
             else {
                 throw fields.wrong(
-                    "stop_sequences[\(index)]", "a string of 1 to \(SamplingFields.maximumStopLength) bytes", got: value)
+                    "stop_sequences[\(index)]", "a string of 1 to \(SamplingFields.maximumStopLength) bytes", got: value
+                )
             }
             stops.append(text)
         }

@@ -7,18 +7,19 @@ enum Logprobs {
     /// The chat shape: `{"content":[{"token","bytes","logprob","top_logprobs":[…]}]}`.
     static func writeChat(_ logprobs: [TokenLogprobs], _ tokenizer: any Tokenizer, to writer: inout JSONWriter) {
         writer.object { writer in
-            writer.field("content") { writer in
-                writer.array { writer in
-                    for token in logprobs {
-                        writer.object { writer in
-                            write(token.chosen, tokenizer, to: &writer)
-                            writer.field("top_logprobs") { writer in
-                                writer.array { writer in
-                                    for entry in token.top {
-                                        writer.object { write(entry, tokenizer, to: &$0) }
-                                    }
-                                }
-                            }
+            writer.field("content") { writeTokens(logprobs, tokenizer, to: &$0) }
+        }
+    }
+
+    /// An array with one `{"token","bytes","logprob","top_logprobs":[…]}` for each token.
+    static func writeTokens(_ logprobs: [TokenLogprobs], _ tokenizer: any Tokenizer, to writer: inout JSONWriter) {
+        writer.array { writer in
+            for token in logprobs {
+                writer.object { writer in
+                    write(token.chosen, tokenizer, to: &writer)
+                    writer.field("top_logprobs") { writer in
+                        writer.array { writer in
+                            for entry in token.top { writer.object { write(entry, tokenizer, to: &$0) } }
                         }
                     }
                 }
