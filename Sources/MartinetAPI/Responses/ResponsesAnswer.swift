@@ -7,6 +7,7 @@ internal import MartinetTokenizers
 public struct ResponsesAnswer: Sendable {
     private let id: String
     private let created: Int
+    private let clock: @Sendable () -> Int
     private let model: ServedModel
     private let request: ResponsesRequest
     private let store: (any ResponseStore)?
@@ -27,14 +28,16 @@ public struct ResponsesAnswer: Sendable {
     ///
     /// - Parameters:
     ///   - id: the response's name, `resp_…`.
+    ///   - clock: the seconds since 1970.
     ///   - reader: of the request's turn.
     ///   - store: where the answer is kept, where the request wants that.
     public init(
-        id: String, created: Int, request: ResponsesRequest, reader: TurnReader, model: ServedModel,
-        store: (any ResponseStore)?
+        id: String, clock: @escaping @Sendable () -> Int, request: ResponsesRequest, reader: TurnReader,
+        model: ServedModel, store: (any ResponseStore)?
     ) {
         self.id = id
-        self.created = created
+        self.clock = clock
+        created = clock()
         self.request = request
         self.reader = reader
         self.model = model
@@ -89,6 +92,7 @@ public struct ResponsesAnswer: Sendable {
             writer.field("object", "response")
             writer.field("created_at", created)
             writer.field("status", status)
+            writer.field("completed_at", status == "completed" ? clock() : nil)
             writer.field("background", false)
             writer.field("error") { writer in
                 guard let error else { return writer.value(nil as String?) }

@@ -103,7 +103,7 @@ struct ResponsesRoutes: RouteGroup {
         let (generation, request) = try decoded.generation(
             id: id, after: earlier, model: call.model, service: call.target.service)
         let answer = ResponsesAnswer(
-            id: id, created: Int(ProcessFigures.now), request: decoded,
+            id: id, clock: { Int(ProcessFigures.now) }, request: decoded,
             reader: generation.reader(for: request, model: call.model), model: call.model, store: store)
         return Prepared(requests: call.hints.applied(to: [request]), answer: answer)
     }
