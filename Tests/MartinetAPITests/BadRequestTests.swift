@@ -74,8 +74,39 @@ struct BadRequest: Sendable, CustomStringConvertible {
         .init("\"priority\":1.5", "priority", "out_of_range"),
         .init("\"cache_salt\":\"\"", "cache_salt", "invalid_value"),
         .init("\"truncate_prompt_tokens\":0", "truncate_prompt_tokens", "out_of_range"),
-        .init("\"guided_json\":{}", "guided_json", "unsupported_parameter"),
-        .init("\"structured_outputs\":{\"choice\":[]}", "structured_outputs", "unsupported_parameter"),
+        .init("\"guided_json\":5", "guided_json", "invalid_type"),
+        .init("\"guided_json\":\"{\"", "guided_json", "invalid_value"),
+        .init("\"guided_json\":{},\"guided_regex\":\"a\"", "guided_regex", "invalid_value"),
+        .init("\"guided_choice\":[\"a\",\"\"]", "guided_choice[1]", "invalid_type"),
+        .init("\"guided_whitespace_pattern\":\" \"", "guided_whitespace_pattern", "unsupported_parameter"),
+        .init("\"structured_outputs\":{}", "structured_outputs", "invalid_value"),
+        .init("\"structured_outputs\":{\"choice\":[]}", "structured_outputs.choice", "invalid_value"),
+        .init("\"structured_outputs\":{\"json\":[]}", "structured_outputs.json", "invalid_type"),
+        .init(
+            "\"structured_outputs\":{\"regex\":\"a\",\"grammar\":\"b\"}", "structured_outputs.grammar",
+            "invalid_value"),
+        .init(
+            "\"structured_outputs\":{\"structural_tag\":\"a\",\"regex\":\"a\"}", "structured_outputs.structural_tag",
+            "unsupported_parameter"),
+        .init(
+            "\"response_format\":{\"type\":\"json_object\"},\"guided_regex\":\"a\"", "guided_regex", "invalid_value"),
+        .init("\"response_format\":{}", "response_format.type", "invalid_value"),
+        .init("\"response_format\":{\"type\":\"xml\"}", "response_format.type", "invalid_value"),
+        .init(
+            "\"response_format\":{\"type\":\"json_schema\"}", "response_format.json_schema",
+            "missing_required_parameter"),
+        .init(
+            "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{}}}",
+            "response_format.json_schema.name", "missing_required_parameter"),
+        .init(
+            "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\"}}",
+            "response_format.json_schema.schema", "missing_required_parameter"),
+        .init(
+            "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"schema\":7}}",
+            "response_format.json_schema.schema", "invalid_type"),
+        .init("\"service_tier\":\"gold\"", "service_tier", "invalid_value"),
+        .init("\"logits_processors\":[\"a\"]", "logits_processors", "unsupported_parameter"),
+        .init("\"kv_transfer_params\":{}", "kv_transfer_params", "unsupported_parameter"),
         .init("\"stream\":1", "stream", "invalid_type"),
         .init("\"model\":\"gpt-9\"", "model", "model_not_found"),
         .init("\"model\":5", "model", "invalid_type"),
@@ -115,9 +146,6 @@ struct BadRequest: Sendable, CustomStringConvertible {
         .init("{\"prompt\":\"a\",\"stream_options\":{}}", "stream_options", "invalid_value"),
         .init("{\"prompt\":\"a\",\"stream\":true,\"stream_options\":[]}", "stream_options", "invalid_type"),
         .init("{\"prompt\":\"a\",\"stream\":true,\"prompt_logprobs\":1}", "prompt_logprobs", "unsupported_parameter"),
-        .init(
-            "{\"prompt\":\"a\",\"response_format\":{\"type\":\"json_object\"}}", "response_format.type",
-            "unsupported_parameter"),
         .init("{\"prompt\":\"a\",\"user\":{}}", "user", "invalid_type"),
         .init("[]", nil, "invalid_type"), .init("\"a\"", nil, "invalid_type"), .init("", nil, "invalid_json"),
         .init("{\"prompt\":\"a\"", nil, "invalid_json"),
@@ -150,14 +178,35 @@ struct BadRequest: Sendable, CustomStringConvertible {
         .init(
             user("\"tools\":[{\"type\":\"function\",\"function\":{}}]"), "tools[0].function.name",
             "missing_required_parameter"),
-        .init(user("\"tool_choice\":\"required\""), "tool_choice", "unsupported_parameter"),
+        .init(
+            user("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":[]}}]"),
+            "tools[0].function.parameters", "invalid_type"),
+        .init(user("\"tool_choice\":\"required\""), "tool_choice", "invalid_value"),
         .init(user("\"tool_choice\":5"), "tool_choice", "invalid_type"),
+        .init(user("\"tool_choice\":\"any\""), "tool_choice", "invalid_value"),
+        .init(user("\"tool_choice\":{\"type\":\"x\"}"), "tool_choice.type", "invalid_value"),
+        .init(
+            user("\"tool_choice\":{\"type\":\"function\"}"), "tool_choice.function.name",
+            "missing_required_parameter"),
+        .init(
+            user("\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}"),
+            "tool_choice.function.name", "invalid_value"),
+        .init(
+            user(
+                "\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"tools\":"
+                    + "[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}}"),
+            "tool_choice.allowed_tools.tools[0].function.name", "invalid_value"),
+        .init(user("\"reasoning_effort\":\"high\""), "reasoning_effort", "unsupported_parameter"),
+        .init(user("\"reasoning_effort\":\"extreme\""), "reasoning_effort", "invalid_value"),
+        .init(user("\"verbosity\":\"high\""), "verbosity", "unsupported_parameter"),
+        .init(user("\"add_special_tokens\":true"), "add_special_tokens", "unsupported_parameter"),
+        .init(user("\"metadata\":{\"a\":1}"), "metadata", "invalid_value"),
+        .init(user("\"prediction\":1"), "prediction", "invalid_type"),
+        .init(user("\"stream\":true,\"prompt_logprobs\":1"), "prompt_logprobs", "unsupported_parameter"),
         .init(user("\"logprobs\":5"), "logprobs", "invalid_type"),
         .init(user("\"top_logprobs\":5"), "top_logprobs", "invalid_value"),
         .init(user("\"logprobs\":true,\"top_logprobs\":21"), "top_logprobs", "out_of_range"),
         .init(user("\"max_completion_tokens\":0"), "max_completion_tokens", "out_of_range"),
-        .init(user("\"response_format\":{\"type\":\"json_schema\"}"), "response_format.type", "unsupported_parameter"),
-        .init(user("\"response_format\":{\"type\":\"xml\"}"), "response_format.type", "invalid_value"),
         .init(user("\"response_format\":\"text\""), "response_format", "invalid_type"),
         .init(user("\"chat_template\":\"x\""), "chat_template", "unsupported_parameter"),
         .init(user("\"chat_template_kwargs\":{\"messages\":[]}"), "chat_template_kwargs", "invalid_value"),
@@ -210,6 +259,33 @@ struct BadRequest: Sendable, CustomStringConvertible {
     }
 
     static func user(_ fields: String) -> String { "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\(fields)}" }
+
+    /// Held to what this server knows, requests with fields that it does not know are refused, wherever they stand.
+    @Test(arguments: [
+        ("\"temprature\":1", "temprature"),
+        ("\"stream\":true,\"stream_options\":{\"usage\":true}", "stream_options.usage"),
+        ("\"messages\":[{\"role\":\"user\",\"content\":\"a\",\"mood\":\"b\"}]", "messages[0].mood"),
+        (
+            "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\",\"x\":1}]}]",
+            "messages[0].content[0].x"
+        ),
+        (
+            "\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"x\":1}}]}]",
+            "messages[0].tool_calls[0].function.x"
+        ),
+        ("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"x\":1}}]", "tools[0].function.x"),
+        ("\"response_format\":{\"type\":\"text\",\"x\":1}", "response_format.x"),
+        ("\"structured_outputs\":{\"choice\":[\"a\"],\"x\":1}", "structured_outputs.x"),
+    ])
+    func strictRequests(_ fields: String, _ name: String) throws {
+        let messages = fields.contains("messages") ? "" : "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
+        let body = Array("{\(messages)\(fields)}")
+        _ = try ChatRequest(JSONBody(body), model: .test)
+        let error = #expect(throws: APIError.self) {
+            try ChatRequest(JSONBody(body, isStrict: true), model: .test)
+        }
+        #expect(error?.parameter == name && error?.code == "unknown_parameter" && error?.status == 400)
+    }
 
     private func expect<Value>(_ bad: BadRequest, _ decode: (String) throws(APIError) -> Value) {
         do throws(APIError) {

@@ -106,7 +106,10 @@ import Testing
         let request = try ChatRequest(
             JSONBody(Array(BadRequestTests.user("\"stream\":true,\"stream_options\":{\"include_usage\":true}"))),
             model: .test)
-        let chunks = try events(ChatAnswer(id: "c", created: 1, request: request, model: .test))
+        let chunks = try events(
+            ChatAnswer(
+                id: "c", created: 1, request: request,
+                inference: InferenceRequest(id: "c", prompt: [1], sampling: SamplingParameters()), model: .test))
         let deltas = chunks.compactMap { ($0["choices"] as? [[String: Any]])?.first?["delta"] as? [String: Any] }
         #expect(deltas.first?["role"] as? String == "assistant")
         #expect(deltas.compactMap { $0["content"] as? String }.joined() == "He\"\n😀")

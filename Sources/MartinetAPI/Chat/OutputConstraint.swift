@@ -15,6 +15,10 @@ public struct OutputConstraint: Sendable, Hashable {
 
     /// Throws a 400 that names the field where the grammar cannot be used.
     func check() throws(APIError) {
-
+        do {
+            try GrammarCompiler.check(grammar)
+        } catch {
+            throw .invalid(parameter, "`\(parameter)` cannot be used: \(error).")
+        }
     }
 }

@@ -9,12 +9,16 @@ public struct ChatRequest: Sendable {
     public var streaming: StreamOptions
     /// Whether to report log probabilities.
     public var logprobs: Bool
+    /// Whether reasoning is part of the answer.
+    public var includesReasoning: Bool
+    /// What stands in front of the answer's text: the assistant's last message, where the client wants it repeated.
+    public var echo: String
 
     /// Decodes a request; the output fills the model's context unless it says otherwise.
     public init(_ body: JSONBody, model: ServedModel) throws(APIError) {
         var reader = try body.reader()
         try model.check(&reader)
-        let conversation = try Conversation(&reader)
+        let conversation = try Conversation(&reader, model: model)
         streaming = try StreamOptions(&reader)
         var base = SamplingFields.Base.openAI(model, maxTokens: nil)
         base.maxTokensFields = ["max_completion_tokens", "max_tokens"]
@@ -25,7 +29,8 @@ public struct ChatRequest: Sendable {
             throw .invalid("top_logprobs", "`top_logprobs` is only allowed when `logprobs` is true.")
         }
         if logprobs { fields.sampling.logprobs = top ?? 0 }
-        try CommonFields.takeResponseFormat(&reader)
+        includesReasoning = try reader.bool("include_reasoning") ?? true
+        echo = try reader.bool("echo") == true ? conversation.lastOfAssistant : ""
         try CommonFields.take(&reader)
         for name in ["functions", "function_call", "audio", "web_search_options"] where reader.has(name) {
             throw .unsupported(name, "`\(name)` is not supported\(name.hasPrefix("function") ? "; use `tools`" : "").")
@@ -38,6 +43,7 @@ public struct ChatRequest: Sendable {
         if streaming.stream, fields.sampling.promptLogprobs != nil {
             throw .unsupported("prompt_logprobs", "`prompt_logprobs` is not available with `stream`.")
         }
+        try reader.end()
         generation = ChatGeneration(conversation, fields)
     }
 
@@ -49,5 +55,13 @@ public struct ChatRequest: Sendable {
         id: String, model: ServedModel, service: any InferenceService
     ) throws(APIError) -> InferenceRequest {
         try generation.request(id: id, model: model, service: service)
+    }
+}
+
+extension Conversation {
+    /// The text of the last message, where it is the assistant's.
+    fileprivate var lastOfAssistant: String {
+        guard Self.role(messages.last) == "assistant" else { return "" }
+        return messages.last?["content"]?.text ?? ""
     }
 }

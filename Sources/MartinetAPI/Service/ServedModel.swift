@@ -71,6 +71,15 @@ public struct ServedModel: Sendable {
     /// The name that answers carry.
     public var name: String { names.first ?? "model" }
 
+    /// What answers carry as `system_fingerprint`: the same as long as the model is.
+    var fingerprint: String {
+        // FNV-1a.
+        let hash = "\(root) \(maxModelLength)".utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
+            ($0 ^ UInt64($1)) &* 0x100_0000_01b3
+        }
+        return "fp_" + String(hash & 0xff_ffff_ffff, radix: 16)
+    }
+
     /// Takes the `model` field: absent or one of ``names``.
     func check(_ fields: inout FieldReader) throws(APIError) {
         guard let name = try fields.string("model") else { return }

@@ -1,0 +1,64 @@
+extension SchemaReading {
+    /// What the keywords for arrays say.
+    func arrayShape() throws(GrammarError) -> ArrayShape {
+        var shape = ArrayShape()
+        for index in (try list("prefixItems") ?? []).indices { shape.prefix.append(try term("prefixItems/\(index)")) }
+        if value("items") != nil { shape.rest = try term("items") }
+        if value("unevaluatedItems") != nil {
+            guard ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas", "contains"].allSatisfy({ value($0) == nil })
+            else { throw problem("unevaluatedItems", "is not supported beside keywords that apply other schemas") }
+            if value("items") == nil { shape.rest = try term("unevaluatedItems") }
+        }
+        shape.minimum = try count("minItems") ?? 0
+        shape.maximum = try count("maxItems")
+        shape.isUnique = try flag("uniqueItems")
+        let (least, most) = (try count("minContains") ?? 1, try count("maxContains"))
+        if value("contains") != nil, least > 0 || most != nil {
+            let term = try term("contains")
+            if term.isNever {
+                // Nothing matches: there are always none.
+                if least > 0 { shape.maximum = -1 }
+            } else {
+                shape.tallies = [.init(term: term, minimum: least, maximum: most)]
+            }
+        }
+        return shape
+    }
+
+    /// What the keywords for objects say.
+    func objectShape() throws(GrammarError) -> ObjectShape {
+        var shape = ObjectShape()
+        var named = RegularLanguage.none
+        let properties = try table("properties").map(\.key)
+        for name in properties { shape.members[name] = try term("properties/\(SchemaDocument.escaped(name.text))") }
+        for (pattern, _) in try table("patternProperties") {
+            let path = "patternProperties/\(SchemaDocument.escaped(pattern.text))"
+            let names = try language(searching: pattern.text, path)
+            shape.rules.insert(.init(names: names, term: try term(path)))
+            named = try named.union(names, effort)
+        }
+        for keyword in ["additionalProperties", "unevaluatedProperties"] where value(keyword) != nil {
+            if keyword == "unevaluatedProperties" {
+                guard ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas"].allSatisfy({ value($0) == nil })
+                else { throw problem(keyword, "is not supported beside keywords that apply other schemas") }
+                if value("additionalProperties") != nil { continue }
+            }
+            let term = try term(keyword)
+            if term == .always { continue }
+            named = try named.union(RegularLanguage(words: properties.map(\.text), effort), effort)
+            shape.rules.insert(.init(names: try named.complement(effort), term: term))
+        }
+        if value("propertyNames") != nil {
+            let names = try reader.values(child("propertyNames")).strings.folded(effort)
+            shape.rules.insert(.init(names: try names.complement(effort), term: .never))
+        }
+        if let required = value("required") { shape.required = try names(required, "required") }
+        for (name, others) in try table("dependentRequired") {
+            shape.dependencies[name] = try names(others, "dependentRequired")
+        }
+        shape.minimum = try count("minProperties") ?? 0
+        shape.maximum = try count("maxProperties")
+        shape.rules = shape.rules.filter { $0.term != .always && !$0.names.isEmpty }
+        return shape
+    }
+}
