@@ -76,7 +76,8 @@ extension ServedModel {
     static func talking(length: Int = 4096) -> ServedModel {
         ServedModel(
             names: ["tiny"], root: "tiny", created: 1, maxModelLength: length, tokenizer: ByteTokenizer(),
-            turnFormat: TurnFormat(tools: .hermes, reasoning: .think))
+            turnFormat: TurnFormat(tools: .hermes, reasoning: .think),
+            templateVariables: ["tools", "reasoning_effort", "enable_thinking"])
     }
 }
 

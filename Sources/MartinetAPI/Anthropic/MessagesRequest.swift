@@ -21,7 +21,7 @@ public struct MessagesRequest: Sendable {
                 "max_tokens", "`max_tokens` is required: the most tokens to generate.",
                 code: "missing_required_parameter")
         }
-        let shape = try Shape(&reader)
+        let shape = try Shape(&reader, model: model)
         showsThinking = shape.showsThinking
         stream = try reader.bool("stream") ?? false
         var base = SamplingFields.Base.openAI(model, maxTokens: maxTokens)
@@ -30,8 +30,7 @@ public struct MessagesRequest: Sendable {
         let stops = try Self.stopSequences(&reader)
         var fields = try SamplingFields(&reader, model: model, base: base)
         fields.stop += stops
-        fields.constraint = shape.constraint
-        try shape.constraint?.check()
+        fields.constraint = try OutputConstraint.one(shape.constraint, StructuredOutput.take(&reader))
         guard fields.sampleCount == 1 else {
             throw .unsupported("n", "`n` must be 1: a message has one answer.")
         }
@@ -39,6 +38,7 @@ public struct MessagesRequest: Sendable {
             throw .unsupported("prompt_logprobs", "`prompt_logprobs` has no place in a message.")
         }
         try Self.takeRest(&reader)
+        try reader.end()
         generation = ChatGeneration(shape.conversation, fields)
     }
 
@@ -48,7 +48,7 @@ public struct MessagesRequest: Sendable {
     ) throws(APIError) -> [UInt8] {
         var reader = try body.reader()
         try model.check(&reader)
-        let tokens = try Shape(&reader).conversation.encode(service)
+        let tokens = try Shape(&reader, model: model).conversation.encode(service, model: model)
         var writer = JSONWriter()
         writer.object { $0.field("input_tokens", tokens.count) }
         return writer.bytes
@@ -60,14 +60,15 @@ public struct MessagesRequest: Sendable {
         var constraint: OutputConstraint?
         var showsThinking = true
 
-        init(_ fields: inout FieldReader) throws(APIError) {
+        init(_ fields: inout FieldReader, model: ServedModel) throws(APIError) {
             let (messages, continuesLast) = try AnthropicMessages.take(&fields)
             conversation = Conversation(messages: messages)
+            conversation.parametersField = "input_schema"
             conversation.addGenerationPrompt = !continuesLast
             conversation.continueFinalMessage = continuesLast
             try AnthropicTools.take(&fields, into: &conversation)
             try takeThinking(&fields)
-            try takeOutput(&fields)
+            try takeOutput(&fields, model: model)
             for name in ["container", "mcp_servers"] where fields.has(name) {
                 throw .unsupported(name, "`\(name)` is not supported: this server runs no tools itself.")
             }
@@ -106,7 +107,7 @@ public struct MessagesRequest: Sendable {
         }
 
         /// `output_config`, and `output_format` as it was called before.
-        private mutating func takeOutput(_ fields: inout FieldReader) throws(APIError) {
+        private mutating func takeOutput(_ fields: inout FieldReader, model: ServedModel) throws(APIError) {
             if var output = try fields.object("output_config") {
                 if let effort = try output.string("effort", maximum: 64) {
                     guard
@@ -118,7 +119,10 @@ public struct MessagesRequest: Sendable {
                             "`output_config.effort` must be `low`, `medium`, `high`, `xhigh` or `max`, got `\(effort)`."
                         )
                     }
-                    conversation.arguments.append(("reasoning_effort", .string(known)))
+                    // A hint: a template that does not know it is none the worse.
+                    if model.templateVariables.contains("reasoning_effort") {
+                        conversation.arguments.append(("reasoning_effort", .string(known)))
+                    }
                 }
                 try takeFormat(&output, "format")
             }
@@ -163,6 +167,10 @@ public struct MessagesRequest: Sendable {
         if var metadata = try fields.object("metadata") { _ = try metadata.string("user_id", maximum: 4096) }
         if let tier = try fields.string("service_tier", maximum: 64), !["auto", "standard_only"].contains(tier) {
             throw .invalid("service_tier", "`service_tier` must be `auto` or `standard_only`, got `\(tier)`.")
+        }
+        // Hints to Anthropic's own servers.
+        for name in ["cache_control", "context_management", "diagnostics", "speed", "user_profile_id"] {
+            _ = fields.take(name)
         }
         if fields.has("inference_geo") {
             throw .unsupported("inference_geo", "`inference_geo` is not supported: this server runs where it runs.")

@@ -1,11 +1,10 @@
 internal import MartinetGrammars
 internal import MartinetJSON
-internal import MartinetTemplates
 
 /// The fields of `/v1/responses` that shape the answer, and what answers say of them.
 struct ResponseShape {
     var constraint: OutputConstraint?
-    var arguments: [(String, TemplateValue)] = []
+    var effort: String?
     var logprobs = false
     var topLogprobs = 0
     var truncates = false
@@ -81,23 +80,10 @@ struct ResponseShape {
     }
 
     private mutating func takeReasoning(_ fields: inout FieldReader) throws(APIError) {
-        var effort: String?
         var summary: String?
         if var reasoning = try fields.object("reasoning") {
             effort = try reasoning.string("effort", maximum: 64)
             summary = try reasoning.string("summary", maximum: 64)
-        }
-        switch effort {
-        case nil: break
-        case "none"?: arguments.append(("enable_thinking", .bool(false)))
-        case "minimal"?, "low"?: arguments.append(("reasoning_effort", .string("low")))
-        case "medium"?: arguments.append(("reasoning_effort", .string("medium")))
-        case "high"?, "xhigh"?, "max"?: arguments.append(("reasoning_effort", .string("high")))
-        case let effort?:
-            throw .invalid(
-                "reasoning.effort",
-                "`reasoning.effort` must be `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`, got "
-                    + "`\(effort)`.")
         }
         echo.append(
             (

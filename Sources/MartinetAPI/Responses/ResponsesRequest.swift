@@ -19,7 +19,7 @@ public struct ResponsesRequest: Sendable {
     private let instructions: String?
     private let tools: ResponseTools
     private let fields: SamplingFields
-    private let arguments: [(String, TemplateValue)]
+    private let effort: String?
     private let truncates: Bool
 
     /// Decodes a request.
@@ -49,7 +49,7 @@ public struct ResponsesRequest: Sendable {
         try answer.take(&reader)
         truncates = answer.truncates
         logprobs = answer.logprobs
-        arguments = answer.arguments
+        effort = answer.effort
         var base = SamplingFields.Base.openAI(model, maxTokens: nil)
         base.temperature = try reader.number("temperature", in: 0...2) ?? base.temperature
         base.maxTokensFields = ["max_output_tokens"]
@@ -59,8 +59,13 @@ public struct ResponsesRequest: Sendable {
             throw .unsupported("prompt_logprobs", "`prompt_logprobs` has no place in a response.")
         }
         if logprobs { fields.sampling.logprobs = answer.topLogprobs }
-        fields.constraint = answer.constraint
-        try answer.constraint?.check()
+        fields.constraint = try OutputConstraint.one(answer.constraint, StructuredOutput.take(&reader))
+        // Hints to OpenAI's own servers.
+        for name in [
+            "access_programs", "background_options", "context_management", "image", "prompt_cache_options",
+            "prompt_cache_retention",
+        ] { _ = reader.take(name) }
+        try reader.end()
         self.fields = fields
         var echo: [(key: String, value: JSONValue)] = [
             ("instructions", instructions.map(JSONValue.string) ?? .null),
@@ -126,7 +131,8 @@ public struct ResponsesRequest: Sendable {
         conversation.tools = tools.definitions
         conversation.toolChoice = tools.choice
         conversation.allowsParallelCalls = tools.allowsParallelCalls
-        conversation.arguments = arguments
+        conversation.parametersField = "parameters"
+        if let effort { try conversation.setReasoningEffort(effort, field: "reasoning.effort", model: model) }
         let generation = ChatGeneration(conversation, fields)
         do {
             return (generation, try generation.request(id: id, model: model, service: service, promptField: "input"))
