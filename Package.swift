@@ -78,14 +78,18 @@ if !coreOnly {
         .package(url: "https://github.com/grpc/grpc-swift-protobuf.git", from: "2.4.1"),
         .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0", traits: []),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
+        .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
     ]
     targets += [
         module("MartinetTelemetry", [.product(name: "Logging", package: "swift-log")]),
+        // What outlives the process: one SQLite database and a folder of files.
+        module("MartinetStorage", [.product(name: "GRDB", package: "GRDB.swift")]),
         module(
             "MartinetServer",
             [
                 "MartinetAPI", "MartinetEngine", "MartinetFleet", "MartinetGrammars", "MartinetJSON", "MartinetModels",
-                "MartinetTelemetry", "MartinetTemplates", "MartinetTokenizers", "MartinetUpstreams", "MartinetWorkerProtocol",
+                "MartinetStorage", "MartinetTelemetry", "MartinetTemplates", "MartinetTokenizers", "MartinetUpstreams",
+                "MartinetWorkerProtocol",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -132,7 +136,7 @@ if !coreOnly {
             name: "martinet",
             dependencies: [
                 "MartinetServer", "MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetDownloads",
-                "MartinetBenchmarks", "MartinetFleet", "MartinetUpstreams", "MartinetWorkerProtocol",
+                "MartinetBenchmarks", "MartinetFleet", "MartinetStorage", "MartinetUpstreams", "MartinetWorkerProtocol",
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -162,6 +166,7 @@ if !coreOnly {
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         tests("MartinetTelemetryTests", ["MartinetTelemetry"]),
+        tests("MartinetStorageTests", ["MartinetStorage", .product(name: "GRDB", package: "GRDB.swift")]),
         tests(
             "MartinetDownloadsTests",
             [
@@ -175,7 +180,7 @@ if !coreOnly {
         tests(
             "MartinetServerTests",
             [
-                "MartinetServer", "MartinetFleet", "MartinetTestKit",
+                "MartinetServer", "MartinetFleet", "MartinetStorage", "MartinetTestKit",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
             ]),
