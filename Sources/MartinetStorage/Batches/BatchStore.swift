@@ -102,29 +102,37 @@ package struct BatchStore: Sendable {
     /// Changes a batch; nobody else does meanwhile.
     ///
     /// - Parameters:
-    ///   - files: files that come into being with the change. Their contents must be kept already.
+    ///   - files: files that come into being with the change.
     ///   - change: gives whether anything changed.
-    /// - Returns: the batch as it is then; `nil` where there is none.
+    /// - Returns: the batch as it is then, and whether it changed; `nil` where there is none.
     package func update(
-        _ id: String, at now: Int, adding files: [(FileUpload, StoredFile)] = [],
+        _ id: String, at now: Int, adding files: [(upload: FileUpload, file: StoredFile)] = [],
         _ change: @escaping @Sendable (inout BatchRecord) -> Bool
-    ) async throws(StorageError) -> BatchRecord? {
-        for (upload, file) in files { try await self.files.keep(upload, as: file) }
-        let rows = files.map(\.1)
-        return try await database.write { database in
-            guard var record = try Self.fetch(id, database) else { return nil }
-            guard change(&record) else { return record }
-            for row in rows { try row.insert(into: database) }
-            try database.execute(
-                sql: "UPDATE batch SET document = ?, is_over = ?, updated = ? WHERE id = ?",
-                arguments: [Data(record.document), record.isOver, now, id])
-            if record.isOver {
+    ) async throws(StorageError) -> (record: BatchRecord, isChanged: Bool)? {
+        let rows = files.map(\.file)
+        var result: (record: BatchRecord, isChanged: Bool)?
+        do throws(StorageError) {
+            for (upload, file) in files { try await self.files.keep(upload, as: file) }
+            result = try await database.write { database in
+                guard var record = try Self.fetch(id, database) else { return nil }
+                guard change(&record) else { return (record, false) }
+                for row in rows { try row.insert(into: database) }
                 try database.execute(
-                    sql: "DELETE FROM batch_result WHERE batch = (SELECT number FROM batch WHERE id = ?)",
-                    arguments: [id])
+                    sql: "UPDATE batch SET document = ?, is_over = ?, updated = ? WHERE id = ?",
+                    arguments: [Data(record.document), record.isOver, now, id])
+                if record.isOver {
+                    try database.execute(
+                        sql: "DELETE FROM batch_result WHERE batch = (SELECT number FROM batch WHERE id = ?)",
+                        arguments: [id])
+                }
+                return (record, true)
             }
-            return record
+        } catch {
+            await self.files.remove(rows)
+            throw error
         }
+        if result?.isChanged != true { await self.files.remove(rows) }
+        return result
     }
 
     /// Keeps a result. A second one of the same line, and one that comes after the end, count for nothing.

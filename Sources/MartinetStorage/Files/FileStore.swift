@@ -116,7 +116,7 @@ package struct FileStore: Sendable {
     }
 
     /// Removes contents that no row names any more.
-    private func remove(_ files: [StoredFile]) async {
+    func remove(_ files: [StoredFile]) async {
         await onFileThread {
             for file in files {
                 guard unlink(path(file.id)) == 0 else { continue }
