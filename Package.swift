@@ -43,7 +43,8 @@ var targets: [Target] = [
         ["CMartinetKernels", "MartinetGrammars", "MartinetModels", "MartinetTokenizers", "MartinetTemplates"]),
     module("MartinetFleet", ["MartinetEngine"]),
     module(
-        "MartinetAPI", ["MartinetEngine", "MartinetGrammars", "MartinetJSON", "MartinetTokenizers", "MartinetTemplates"]),
+        "MartinetAPI",
+        ["MartinetEngine", "MartinetGrammars", "MartinetJSON", "MartinetTokenizers", "MartinetTemplates"]),
     module("MartinetBenchmarks"),
     .executableTarget(
         name: "EmbedExample", dependencies: ["MartinetEngine"], path: "Examples/Embed", swiftSettings: swiftSettings),
@@ -166,7 +167,7 @@ if !coreOnly {
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         tests("MartinetTelemetryTests", ["MartinetTelemetry"]),
-        tests("MartinetStorageTests", ["MartinetStorage", .product(name: "GRDB", package: "GRDB.swift")]),
+        tests("MartinetStorageTests", ["MartinetStorage"]),
         tests(
             "MartinetDownloadsTests",
             [
@@ -180,7 +181,8 @@ if !coreOnly {
         tests(
             "MartinetServerTests",
             [
-                "MartinetServer", "MartinetFleet", "MartinetStorage", "MartinetTestKit",
+                "MartinetServer", "MartinetAPI", "MartinetFleet", "MartinetStorage", "MartinetTelemetry",
+                "MartinetTestKit",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
             ]),

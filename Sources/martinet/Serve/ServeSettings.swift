@@ -1,7 +1,98 @@
 import ArgumentParser
+import Foundation
 import MartinetEngine
 import MartinetModels
 import MartinetServer
+import MartinetTelemetry
+
+/// Takes a setting from its flag, else from the environment, else from the configuration file (`--max-num-seqs`, then
+/// `MARTINET_MAX_NUM_SEQS`, then `max_num_seqs`).
+struct Settings {
+    var environment = ProcessInfo.processInfo.environment
+    /// What the configuration file says, by the flags' names with underscores.
+    var file: [String: String] = [:]
+
+    /// The name of a flag in a configuration file.
+    static func key(_ flag: String) -> String { flag.replacingOccurrences(of: "-", with: "_") }
+
+    /// What is said beside the flag itself, and where.
+    private func found(_ flag: String) -> (text: String, place: String)? {
+        let variable = Self.variable(flag)
+        if let text = environment[variable], !text.isEmpty { return (text, variable) }
+        return file[Self.key(flag)].map { ($0, "`\(Self.key(flag))` in the configuration file") }
+    }
+
+    /// The same settings, with those of one model of the file before the others of the file.
+    func merging(_ others: [String: String]) -> Settings {
+        var merged = self
+        merged.file.merge(others) { $1 }
+        return merged
+    }
+
+    static func variable(_ flag: String) -> String {
+        "MARTINET_" + flag.uppercased().replacingOccurrences(of: "-", with: "_")
+    }
+
+    func value<Value: LosslessStringConvertible>(_ flag: String, _ given: Value?, kind: String) throws -> Value? {
+        if let given { return given }
+        guard let (text, place) = found(flag) else { return nil }
+        guard let value = Value(text) else {
+            throw ValidationError("\(place) must be \(kind), but is `\(text)`.")
+        }
+        return value
+    }
+
+    func text(_ flag: String, _ given: String?) -> String? {
+        given ?? found(flag)?.text
+    }
+
+    func integer(_ flag: String, _ given: Int?, in range: ClosedRange<Int>) throws -> Int? {
+        guard let value = try value(flag, given, kind: "an integer") else { return nil }
+        guard range.contains(value) else {
+            let expected =
+                range.upperBound == .max
+                ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
+            throw ValidationError("--\(flag) must be \(expected), but is \(value).")
+        }
+        return value
+    }
+
+    /// A span of at most a day.
+    func seconds(_ flag: String, _ given: Double?) throws -> Duration? {
+        guard let value = try value(flag, given, kind: "a number of seconds") else { return nil }
+        guard value >= 0, value <= 86_400 else {
+            throw ValidationError("--\(flag) must be from 0 to 86400 seconds, but is \(value).")
+        }
+        return .milliseconds(Int(value * 1000))
+    }
+
+    /// The instruction set of a name; `nil` for `auto`.
+    func instructionSet(_ name: String) throws -> InstructionSet? {
+        do {
+            return try InstructionSet.named(name)
+        } catch {
+            throw ValidationError("--instruction-set: \(error.message).")
+        }
+    }
+
+    /// A number of bytes: `1073741824`, `512MiB`, `4G`.
+    func bytes(_ flag: String, _ given: String?) throws -> Int? {
+        guard let text = text(flag, given) else { return nil }
+        let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+        let unit = text.dropFirst(digits.count).lowercased()
+        let shifts = [
+            "": 0, "b": 0, "k": 10, "kb": 10, "kib": 10, "m": 20, "mb": 20, "mib": 20, "g": 30, "gb": 30, "gib": 30,
+        ]
+        guard let number = Double(digits), let shift = shifts[unit], number > 0, number < 1e12 else {
+            throw ValidationError("--\(flag) must be a number of bytes such as 4GiB, but is `\(text)`.")
+        }
+        let bytes = number * Double(1 << shift)
+        guard bytes >= 1, bytes < 1e18 else {
+            throw ValidationError("--\(flag) is out of range: `\(text)`.")
+        }
+        return Int(bytes)
+    }
+}
 
 /// Flags of the engine.
 struct EngineFlags: ParsableArguments {
@@ -164,5 +255,80 @@ struct EngineFlags: ParsableArguments {
         } catch {
             throw ValidationError(error.message)
         }
+    }
+}
+
+/// Flags of the HTTP server.
+struct ServerFlags: ParsableArguments {
+    @Option(help: "A file of settings, models, upstreams and rules (YAML); SIGHUP reads it again.")
+    var config: String?
+
+    @Option(help: "The address to listen on; 0.0.0.0 lets other machines in (127.0.0.1).")
+    var host: String?
+
+    @Option(help: "The port to listen on; 0 takes a free one (8000).")
+    var port: Int?
+
+    @Option(help: "A port of its own for probes and metrics, answered even when every other thread is busy (none).")
+    var healthPort: Int?
+
+    @Option(help: "The header that names a request's conversation, for routing by it (X-Session-Id).")
+    var sessionHeader: String?
+
+    @Option(help: "The model's name for clients; may be given several times.")
+    var servedModelName: [String] = []
+
+    @Option(help: "Most bytes of a request's body (32MiB).")
+    var maxBodyBytes: String?
+
+    @Option(help: "Seconds that running requests get when the server is told to stop (30).")
+    var drainTimeout: Double?
+
+    @Option(help: "Seconds without a step after which the engine counts as wedged (120).")
+    var stallTimeout: Double?
+
+    @Option(help: "trace, debug, info, notice, warning, error, critical (info).")
+    var logLevel: String?
+
+    @Option(help: "text or json (text at a terminal, else json).")
+    var logFormat: String?
+
+    /// The settings beside the flags, and the configuration file that they come from.
+    func settings() throws -> (settings: Settings, file: ConfigurationFile) {
+        var settings = Settings()
+        guard let path = settings.text("config", config) else { return (settings, ConfigurationFile()) }
+        let file = try ConfigurationFile(path: path)
+        settings.file = file.settings
+        return (settings, file)
+    }
+
+    func configuration(_ settings: Settings) throws -> ServerConfiguration {
+        var configuration = ServerConfiguration()
+        configuration.version = Martinet.version
+        if let value = settings.text("host", host) { configuration.host = value }
+        if let value = try settings.integer("port", port, in: 0...65535) { configuration.port = value }
+        configuration.healthPort = try settings.integer("health-port", healthPort, in: 0...65535)
+        if let name = settings.text("session-header", sessionHeader) {
+            guard !name.isEmpty, name.utf8.allSatisfy({ $0 == 0x2D || ($0.isAlphanumeric) }) else {
+                throw ValidationError("--session-header must be a header's name, but is `\(name)`.")
+            }
+            configuration.sessionHeader = name
+        }
+        if let value = try settings.bytes("max-body-bytes", maxBodyBytes) { configuration.maxBodyBytes = value }
+        if let value = try settings.seconds("drain-timeout", drainTimeout) { configuration.drainTimeout = value }
+        if let value = try settings.seconds("stall-timeout", stallTimeout) { configuration.stallTimeout = value }
+        return configuration
+    }
+
+    /// The names that the command line's model is served under; empty where none is given.
+    func names(_ settings: Settings) -> [String] {
+        guard servedModelName.isEmpty else { return servedModelName }
+        return settings.text("served-model-name", nil)?.split(separator: ",").map(String.init) ?? []
+    }
+}
+
+extension UInt8 {
+    fileprivate var isAlphanumeric: Bool {
+        (0x30...0x39).contains(self) || (0x41...0x5A).contains(self) || (0x61...0x7A).contains(self)
     }
 }
