@@ -81,14 +81,17 @@ if !coreOnly {
         .package(url: "https://github.com/grpc/grpc-swift-protobuf.git", from: "2.4.1"),
         .package(url: "https://github.com/apple/swift-protobuf.git", from: "1.39.0", traits: []),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
+        .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
     ]
     targets += [
         module("MartinetTelemetry", [.product(name: "Logging", package: "swift-log")]),
+        // What outlives the process: one SQLite database and a folder of files.
+        module("MartinetStorage", [.product(name: "GRDB", package: "GRDB.swift")]),
         module(
             "MartinetServer",
             [
                 "MartinetAPI", "MartinetEngine", "MartinetFleet", "MartinetGrammars", "MartinetJSON", "MartinetModels",
-                "MartinetTelemetry", "MartinetTemplates", "MartinetTokenizers", "MartinetUpstreams",
+                "MartinetStorage", "MartinetTelemetry", "MartinetTemplates", "MartinetTokenizers", "MartinetUpstreams",
                 "MartinetWorkerProtocol",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -136,8 +139,8 @@ if !coreOnly {
             name: "martinet",
             dependencies: [
                 "MartinetServer", "MartinetEngine", "MartinetModels", "MartinetModelFormats", "MartinetDownloads",
-                "MartinetBenchmarks", "MartinetFleet", "MartinetGrammars", "MartinetTemplates", "MartinetUpstreams",
-                "MartinetWorkerProtocol",
+                "MartinetBenchmarks", "MartinetFleet", "MartinetGrammars", "MartinetStorage", "MartinetTemplates",
+                "MartinetUpstreams", "MartinetWorkerProtocol",
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -167,6 +170,7 @@ if !coreOnly {
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         tests("MartinetTelemetryTests", ["MartinetTelemetry"]),
+        tests("MartinetStorageTests", ["MartinetStorage"]),
         tests(
             "MartinetDownloadsTests",
             [
@@ -180,7 +184,8 @@ if !coreOnly {
         tests(
             "MartinetServerTests",
             [
-                "MartinetServer", "MartinetFleet", "MartinetTestKit",
+                "MartinetServer", "MartinetAPI", "MartinetFleet", "MartinetStorage", "MartinetTelemetry",
+                "MartinetTestKit",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
             ]),

@@ -27,6 +27,7 @@ need make make
 need ld binutils
 need unzip unzip
 header zlib.h zlib1g-dev
+header sqlite3.h libsqlite3-dev
 header stdlib.h libc6-dev
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
 ls /usr/lib/gcc/*/*/libstdc++.so >/dev/null 2>&1 || missing+=(libstdc++-12-dev)

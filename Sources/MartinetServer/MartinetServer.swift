@@ -2,7 +2,9 @@ public import Hummingbird
 internal import HTTPTypes
 internal import HummingbirdCore
 public import Logging
-public import MartinetAPI
+internal import MartinetAPI
+public import MartinetStorage
+internal import MartinetTelemetry
 internal import NIOCore
 internal import ServiceLifecycle
 internal import UnixSignals
@@ -17,7 +19,8 @@ internal import UnixSignals
 public struct MartinetServer: Sendable {
     private let directory: ModelDirectory
     private let fleet: (any FleetControl)?
-    private let responses: (any ResponseStore)?
+    private let storage: Storage?
+    private let batches: BatchQueue?
     private let configuration: ServerConfiguration
     private let logger: Logger
     private let state = ServerState()
@@ -27,14 +30,15 @@ public struct MartinetServer: Sendable {
     ///
     /// - Parameters:
     ///   - fleet: what runs the models' workers, where they have workers.
-    ///   - responses: keeps answers of `/v1/responses`; without it they are not kept.
+    ///   - storage: what outlives the process; without it there are no files, no batches and no stored responses.
     public init(
-        directory: ModelDirectory, fleet: (any FleetControl)? = nil, responses: (any ResponseStore)? = nil,
+        directory: ModelDirectory, fleet: (any FleetControl)? = nil, storage: Storage? = nil,
         configuration: ServerConfiguration, logger: Logger
     ) {
         self.directory = directory
         self.fleet = fleet
-        self.responses = responses
+        self.storage = storage
+        batches = storage.map { BatchQueue(storage: $0) { Int(ProcessFigures.now) } }
         self.configuration = configuration
         self.logger = logger
         metrics = ServerMetrics(
@@ -79,6 +83,7 @@ public struct MartinetServer: Sendable {
             services.insert(FleetGuard(fleet: fleet), at: 0)
             services.insert(ReloadService(fleet: fleet, logger: logger), at: 0)
         }
+        if let batches { services.append(service(of: batches)) }
         if let port = configuration.healthPort {
             services.insert(
                 ProbeService(pages: pages, host: configuration.host, port: port, logger: logger), at: 0)
@@ -91,6 +96,17 @@ public struct MartinetServer: Sendable {
             try await ServiceGroup(configuration: group).run()
         } catch  where state.isDraining {
             logger.warning("connections were cut at shutdown", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// What answers batches, by this server's own routes: the last whom the engine serves.
+    private func service(of queue: BatchQueue) -> BatchService {
+        let calls = InternalCalls(responder: router().buildResponder(), logger: logger)
+        return BatchService(
+            queue: queue, concurrency: configuration.batchConcurrency, maxLineBytes: configuration.maxBodyBytes,
+            registry: metrics.registry, logger: logger
+        ) { path, body, name in
+            try await calls.post(path, body, requestID: name, priority: Int(Int32.max))
         }
     }
 
@@ -111,9 +127,16 @@ public struct MartinetServer: Sendable {
             isStrict: configuration.strictRequests)
         var groups: [any RouteGroup] = [
             StatusRoutes(pages: pages), InferenceRoutes(calls: calls), EmbeddingRoutes(calls: calls),
-            AnthropicRoutes(calls: calls), ResponsesRoutes(calls: calls, store: responses),
+            AnthropicRoutes(calls: calls), ResponsesRoutes(calls: calls, store: storage.map { DatabaseResponseStore($0.responses) }),
         ]
         if let fleet { groups.append(AdminRoutes(fleet: fleet)) }
+        if let storage, let batches {
+            let gate = StorageGate(logger: logger)
+            groups.append(FileRoutes(storage: storage, gate: gate))
+            groups.append(BatchRoutes(calls: calls, queue: batches, gate: gate))
+        } else {
+            groups.append(StorageOffRoutes())
+        }
         return groups
     }
 

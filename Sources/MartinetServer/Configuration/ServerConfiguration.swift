@@ -18,6 +18,8 @@ public struct ServerConfiguration: Sendable, Hashable {
     public var stallTimeout = Duration.seconds(120)
     /// How long a connection may take to send a request, or rest between two.
     public var idleTimeout = Duration.seconds(75)
+    /// Most requests of batches that run at once.
+    public var batchConcurrency = 8
     /// The version that `/version` and metrics report.
     public var version = "0.1.0"
 

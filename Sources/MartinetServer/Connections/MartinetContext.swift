@@ -6,13 +6,37 @@ internal import NIOCore
 public struct MartinetContext: RequestContext {
     /// Hummingbird's own part.
     public var coreContext: CoreRequestContextStorage
-    let channel: any Channel
+    /// The client's connection; `nil` where the server itself asks.
+    let channel: (any Channel)?
     let record: RequestRecord
+    /// Smaller runs first, whatever the request says.
+    let priority: Int?
 
     /// Made by Hummingbird for each request.
     public init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
         channel = source.channel
         record = RequestRecord()
+        priority = nil
+    }
+
+    /// A request of the server's own.
+    init(logger: Logger, priority: Int) {
+        coreContext = CoreRequestContextStorage(source: InternalSource(logger: logger))
+        channel = nil
+        record = RequestRecord()
+        self.priority = priority
+    }
+
+    /// The same request's twin, with figures of its own.
+    init(twinOf context: MartinetContext, logger: Logger) {
+        coreContext = CoreRequestContextStorage(source: InternalSource(logger: logger))
+        channel = context.channel
+        record = RequestRecord()
+        priority = context.priority
+    }
+
+    private struct InternalSource: RequestContextSource {
+        let logger: Logger
     }
 }

@@ -25,7 +25,7 @@ struct GenerationRunner: Sendable {
         defer { finish(record, outcome, context: context) }
         let merger = EventMerger(try submit(requests, to: deployment.service))
         defer { merger.cancel() }
-        let monitor = await context.channel.connectionMonitor()
+        let monitor = await context.channel?.connectionMonitor()
         let observer = monitor?.onClose { merger.cancel() }
         defer { if let observer { monitor?.remove(observer) } }
 
@@ -93,7 +93,7 @@ struct GenerationRunner: Sendable {
             headers: headers,
             body: ResponseBody { [first] writer in
                 lease.markWritten()
-                let monitor = await context.channel.connectionMonitor()
+                let monitor = await context.channel?.connectionMonitor()
                 let observer = monitor?.onClose { merger.cancel() }
                 defer { if let observer { monitor?.remove(observer) } }
                 try await write(first, merger, record: record, encoding: encoding, to: &writer, context: context)

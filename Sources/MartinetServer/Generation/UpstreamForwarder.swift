@@ -109,7 +109,7 @@ private final class Departure: Sendable {
     private let observer = Mutex<Int?>(nil)
 
     init(_ context: MartinetContext) async {
-        monitor = await context.channel.connectionMonitor()
+        monitor = await context.channel?.connectionMonitor()
         guard let monitor else { return }
         let id = monitor.onClose { [weak self] in
             guard let self else { return }

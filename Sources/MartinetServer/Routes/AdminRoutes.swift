@@ -39,7 +39,7 @@ struct AdminRoutes: RouteGroup {
     /// Lets only this machine in; and to change something, only who can say what it sends: a page of another origin in a
     /// browser here cannot, without asking first.
     private static func admit(_ context: MartinetContext, changing request: Request? = nil) throws(APIError) {
-        let address = context.channel.remoteAddress
+        let address = context.channel?.remoteAddress
         let isLocal =
             switch address {
             case .v4: address?.ipAddress?.hasPrefix("127.") == true

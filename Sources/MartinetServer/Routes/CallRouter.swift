@@ -44,7 +44,8 @@ struct CallRouter: Sendable {
     /// Adds a route that decodes a JSON body for a model and answers.
     func post(_ path: String, on router: Router<MartinetContext>, _ decoding: @escaping Decoding) {
         router.post(RouterPath(path)) { request, context in
-            let hints = try RequestHints(request.headers, sessionHeader: sessionHeader)
+            let hints = try RequestHints(
+                request.headers, sessionHeader: sessionHeader, priority: context.priority)
             let bytes = try await body(of: request)
             guard directory.routes else {
                 let answer = try await aside(bytes.readableBytes) {
@@ -101,7 +102,7 @@ struct CallRouter: Sendable {
 
     /// The whole body. Only JSON is taken: what a page of another origin can send without asking, a form or plain text,
     /// must not run here.
-    private func body(of request: Request) async throws -> ByteBuffer {
+    func body(of request: Request) async throws -> ByteBuffer {
         if let type = request.headers[.contentType] {
             let essence = type.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
             guard essence == "application/json" || essence.hasSuffix("+json") else {

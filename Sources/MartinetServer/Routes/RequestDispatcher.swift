@@ -82,7 +82,7 @@ struct RequestDispatcher: Sendable {
 
     /// Sends a copy of a request whose answer nobody sees.
     private func shadow(_ inbound: Inbound, to destination: Destination, name: String, _ local: @escaping Local) {
-        let context = MartinetContext(source: .init(channel: inbound.context.channel, logger: logger))
+        let context = MartinetContext(twinOf: inbound.context, logger: logger)
         context.record.update { facts in
             facts.requestID = inbound.context.record.requestID + "-mirror"
             facts.isShadow = true

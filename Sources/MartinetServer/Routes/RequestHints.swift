@@ -9,12 +9,17 @@ struct RequestHints: Sendable {
     var deadline: ContinuousClock.Instant?
     /// The conversation that the request belongs to.
     var session: String?
+    /// Smaller runs first; `nil` where the body says.
+    var priority: Int?
 
     /// Reads the headers of a request that has just come.
     ///
-    /// - Parameter sessionHeader: the header that names the conversation.
+    /// - Parameters:
+    ///   - sessionHeader: the header that names the conversation.
+    ///   - priority: what comes before the body's own.
     /// - Throws: ``APIError`` 400 where a header holds what it cannot.
-    init(_ headers: HTTPFields, sessionHeader: HTTPField.Name) throws(APIError) {
+    init(_ headers: HTTPFields, sessionHeader: HTTPField.Name, priority: Int? = nil) throws(APIError) {
+        self.priority = priority
         session = headers[sessionHeader].flatMap { (1...1024).contains($0.utf8.count) ? $0 : nil }
         func milliseconds(_ name: HTTPField.Name, _ unit: String, scale: Double) throws(APIError) -> Double? {
             guard let text = headers[name] else { return nil }
@@ -37,6 +42,7 @@ struct RequestHints: Sendable {
             var request = request
             request.deadline = deadline
             request.session = session
+            if let priority { request.priority = priority }
             return request
         }
     }

@@ -46,8 +46,11 @@ struct RequestMiddleware: RouterMiddleware {
         if shape == .anthropic { response.headers[.anthropicRequestID] = id }
         let method = Self.knownMethods.contains(request.method) ? request.method.rawValue : "OTHER"
         let handler = context.endpointPath ?? "none"
-        metrics.httpRequests(method, "\(response.status.code)", handler).increment()
-        metrics.httpDurations(method, handler).observe(context.record.seconds)
+        // The server's own requests are none of HTTP.
+        if context.channel != nil {
+            metrics.httpRequests(method, "\(response.status.code)", handler).increment()
+            metrics.httpDurations(method, handler).observe(context.record.seconds)
+        }
         let status = Int(response.status.code)
         context.record.update { $0.status = status }
         // A stream's line is written at its end.

@@ -37,7 +37,8 @@ struct ConfigurationFile {
 
     /// The names of settings: those of the flags, with underscores.
     private static let knownSettings: Set<String> = {
-        Set(ServerFlags.settingNames + FleetFlags.settingNames + EngineFlags.settingNames)
+        Set(
+            ServerFlags.settingNames + StorageFlags.settingNames + FleetFlags.settingNames + EngineFlags.settingNames)
     }()
 
     /// Nothing.

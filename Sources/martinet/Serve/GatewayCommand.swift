@@ -13,6 +13,7 @@ struct GatewayCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup(title: "Server") var server: ServerFlags
+    @OptionGroup(title: "Storage") var storage: StorageFlags
     @OptionGroup(title: "Workers") var fleet: FleetFlags
 
     func run() async throws {
@@ -21,12 +22,14 @@ struct GatewayCommand: AsyncParsableCommand {
         guard !file.isEmpty else {
             throw ValidationError("A gateway needs --config FILE, with `models` or `upstreams` in the file.")
         }
-        let configuration = try server.configuration(settings)
+        var configuration = try server.configuration(settings)
+        try storage.apply(settings, to: &configuration)
         let logger = try settings.logger(level: server.logLevel, format: server.logFormat)
         Console.output("Martinet \(Martinet.version)")
+        let storage = try await storage.open(settings)
         let fleet = FleetSettings(
             models: [], model: nil, server: server, logLevel: server.logLevel, logFormat: server.logFormat,
             fleet: fleet, engine: EngineFlags(), startsWorkers: false)
-        try await fleet.serve(server, configuration: configuration, logger: logger, since: begin)
+        try await fleet.serve(server, storage: storage, configuration: configuration, logger: logger, since: begin)
     }
 }

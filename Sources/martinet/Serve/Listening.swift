@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import MartinetModels
 import MartinetServer
+import MartinetStorage
 import NIOCore
 
 /// A server on its address, and what keeps it from there.
@@ -32,7 +33,8 @@ enum Listening {
 extension FleetSettings {
     /// Starts the fleet and serves it to the end.
     func serve(
-        _ flags: ServerFlags, configuration: ServerConfiguration, logger: Logger, since begin: ContinuousClock.Instant
+        _ flags: ServerFlags, storage: Storage?, configuration: ServerConfiguration, logger: Logger,
+        since begin: ContinuousClock.Instant
     ) async throws {
         let fleet = try ServedFleet(executable: Self.executable, logger: logger) {
             let (settings, file) = try flags.settings()
@@ -46,7 +48,8 @@ extension FleetSettings {
                     options: options, workers: count)
             }
             let http = MartinetServer(
-                directory: fleet.directory, fleet: fleet, configuration: configuration, logger: logger)
+                directory: fleet.directory, fleet: fleet, storage: storage, configuration: configuration, logger: logger
+            )
             try await Listening.run(http, configuration, since: begin)
         } catch {
             await fleet.end()

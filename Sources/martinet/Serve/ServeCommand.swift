@@ -6,6 +6,7 @@ import MartinetEngine
 import MartinetModelFormats
 import MartinetModels
 import MartinetServer
+import MartinetStorage
 
 /// `martinet serve`: models behind HTTP.
 struct ServeCommand: AsyncParsableCommand {
@@ -28,22 +29,26 @@ struct ServeCommand: AsyncParsableCommand {
     var inProcess = false
 
     @OptionGroup(title: "Server") var server: ServerFlags
+    @OptionGroup(title: "Storage") var storage: StorageFlags
     @OptionGroup(title: "Workers") var fleet: FleetFlags
     @OptionGroup(title: "Engine") var engine: EngineFlags
 
     func run() async throws {
         let begin = ContinuousClock.now
         let (settings, file) = try server.settings()
-        let configuration = try server.configuration(settings)
+        var configuration = try server.configuration(settings)
+        try storage.apply(settings, to: &configuration)
         let logger = try settings.logger(level: server.logLevel, format: server.logFormat)
         Console.output("Martinet \(Martinet.version)")
+        let storage = try await storage.open(settings)
         if try settings.value("in-process", inProcess ? true : nil, kind: "true or false") ?? false {
             guard file.isEmpty, file.rules == nil else {
                 throw ValidationError("--in-process takes settings of --config alone, no models, upstreams or rules.")
             }
-            try await serveInProcess(settings, configuration, logger, since: begin)
+            try await serveInProcess(settings, storage, configuration, logger, since: begin)
         } else {
-            try await fleetSettings.serve(server, configuration: configuration, logger: logger, since: begin)
+            try await fleetSettings.serve(
+                server, storage: storage, configuration: configuration, logger: logger, since: begin)
         }
     }
 
@@ -55,7 +60,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     private func serveInProcess(
-        _ settings: Settings, _ configuration: ServerConfiguration, _ logger: Logger,
+        _ settings: Settings, _ storage: Storage?, _ configuration: ServerConfiguration, _ logger: Logger,
         since begin: ContinuousClock.Instant
     ) async throws {
         guard models.count <= 1, models.isEmpty || model == nil else {
@@ -79,7 +84,8 @@ struct ServeCommand: AsyncParsableCommand {
         let directory = ModelDirectory([
             Deployment(model: served, service: EngineService(engine), capacity: options.maxNumSeqs)
         ])
-        let http = MartinetServer(directory: directory, configuration: configuration, logger: logger)
+        let http = MartinetServer(
+            directory: directory, storage: storage, configuration: configuration, logger: logger)
         try await Listening.run(http, configuration, since: begin)
         await engine.shutdown(deadline: .zero)
     }

@@ -1,0 +1,33 @@
+internal import MartinetAPI
+internal import MartinetStorage
+
+/// Answers of `/v1/responses` in the database.
+struct DatabaseResponseStore: ResponseStore {
+    let table: ResponseTable
+    let gate: StorageGate
+
+    func save(_ response: StoredResponse) async throws {
+        try await gate {
+            try await table.save(
+                ResponseRecord(
+                    id: response.id, previous: response.previousID, model: response.model, status: response.status,
+                    created: response.created, input: response.inputItems, output: response.outputItems,
+                    body: response.body))
+        }
+    }
+
+    func response(_ id: String) async throws -> StoredResponse? {
+        try await gate {
+            try await table.response(id).map { record in
+                StoredResponse(
+                    id: record.id, created: record.created, model: record.model, status: record.status,
+                    previousID: record.previous, inputItems: record.input, outputItems: record.output,
+                    body: record.body)
+            }
+        }
+    }
+
+    func delete(_ id: String) async throws -> Bool {
+        try await gate { try await table.delete(id) }
+    }
+}
