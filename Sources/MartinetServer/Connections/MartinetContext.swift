@@ -1,5 +1,6 @@
 public import Hummingbird
 internal import Logging
+internal import MartinetWebSocketHTTP
 internal import NIOCore
 
 /// What belongs to one HTTP request.
@@ -11,12 +12,15 @@ public struct MartinetContext: RequestContext {
     let record: RequestRecord
     /// Smaller runs first, whatever the request says.
     let priority: Int?
+    /// The connection that the request came by; absent in tests that have none.
+    let connection: ConnectionFacts?
 
     /// Made by Hummingbird for each request.
     public init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
         channel = source.channel
         record = RequestRecord()
+        connection = ConnectionFacts.current
         priority = nil
     }
 
@@ -24,6 +28,7 @@ public struct MartinetContext: RequestContext {
     init(logger: Logger, priority: Int) {
         coreContext = CoreRequestContextStorage(source: InternalSource(logger: logger))
         channel = nil
+        connection = nil
         record = RequestRecord()
         self.priority = priority
     }
@@ -32,6 +37,7 @@ public struct MartinetContext: RequestContext {
     init(twinOf context: MartinetContext, logger: Logger) {
         coreContext = CoreRequestContextStorage(source: InternalSource(logger: logger))
         channel = context.channel
+        connection = context.connection
         record = RequestRecord()
         priority = context.priority
     }

@@ -89,7 +89,7 @@ struct ResponsesRoutes: RouteGroup {
         }
         return {
             let (items, size) = try await history().items(upTo: previous)
-            let prepared = try await calls.aside(call.body.bytes.count + size) {
+            let prepared = try await CallRouter.aside(call.body.bytes.count + size) {
                 try prepare(decoded, after: items, call)
             }
             return try await answer(prepared)
