@@ -86,12 +86,25 @@ if !coreOnly {
             [
                 "MartinetAPI", "MartinetEngine", "MartinetFleet", "MartinetGrammars", "MartinetJSON", "MartinetModels",
                 "MartinetTelemetry", "MartinetTemplates", "MartinetTokenizers", "MartinetUpstreams", "MartinetWorkerProtocol",
+                "MartinetInferenceProtocol",
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+        // What clients speak over gRPC, generated from `Protos/`.
+        module(
+            "MartinetInferenceProtocol",
+            [
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ]),
         // The engine behind a socket: the gRPC schema of `Protos/`, its server and its client.
         module(
@@ -175,7 +188,11 @@ if !coreOnly {
         tests(
             "MartinetServerTests",
             [
-                "MartinetServer", "MartinetFleet", "MartinetTestKit",
+                "MartinetServer", "MartinetFleet", "MartinetInferenceProtocol", "MartinetTestKit",
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
             ]),
