@@ -24,6 +24,8 @@ public struct SamplingFields: Sendable {
     public var returnTokenIDs = false
     /// Whether the client itself bounded the output.
     public var hasExplicitMaxTokens = false
+    /// What the answer must match, where set.
+    public var constraint: OutputConstraint?
 
     /// Most texts in `stop`.
     static let maximumStops = 64
@@ -44,6 +46,16 @@ public struct SamplingFields: Sendable {
             Base(
                 temperature: model.defaults.temperature ?? 1, topP: model.defaults.topP ?? 1, maxTokens: maxTokens)
         }
+    }
+
+    /// The model's defaults, for surfaces that fill in the rest themselves; the output fills the context.
+    public init(model: ServedModel) {
+        sampling = SamplingParameters()
+        sampling.temperature = model.defaults.temperature ?? 1
+        sampling.topP = model.defaults.topP ?? 1
+        sampling.topK = model.defaults.topK ?? -1
+        sampling.minP = model.defaults.minP ?? 0
+        sampling.repetitionPenalty = model.defaults.repetitionPenalty ?? 1
     }
 
     /// Takes and checks all sampling fields. `logprobs` is the surface's own.

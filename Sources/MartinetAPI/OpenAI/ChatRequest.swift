@@ -3,10 +3,8 @@ public import MartinetEngine
 
 /// `POST /v1/chat/completions`.
 public struct ChatRequest: Sendable {
-    /// What the prompt is made of.
-    public var conversation: Conversation
-    /// How to generate.
-    public var fields: SamplingFields
+    /// What the prompt is made of, and how to go on with it.
+    public var generation: ChatGeneration
     /// Whether and how to stream.
     public var streaming: StreamOptions
     /// Whether to report log probabilities.
@@ -16,11 +14,11 @@ public struct ChatRequest: Sendable {
     public init(_ body: JSONBody, model: ServedModel) throws(APIError) {
         var reader = try body.reader()
         try model.check(&reader)
-        conversation = try Conversation(&reader)
+        let conversation = try Conversation(&reader)
         streaming = try StreamOptions(&reader)
         var base = SamplingFields.Base.openAI(model, maxTokens: nil)
         base.maxTokensFields = ["max_completion_tokens", "max_tokens"]
-        fields = try SamplingFields(&reader, model: model, base: base)
+        var fields = try SamplingFields(&reader, model: model, base: base)
         logprobs = try reader.bool("logprobs") ?? false
         let top = try reader.integer("top_logprobs", in: 0...20)
         if top != nil, !logprobs {
@@ -40,13 +38,16 @@ public struct ChatRequest: Sendable {
         if streaming.stream, fields.sampling.promptLogprobs != nil {
             throw .unsupported("prompt_logprobs", "`prompt_logprobs` is not available with `stream`.")
         }
+        generation = ChatGeneration(conversation, fields)
     }
+
+    /// How to generate.
+    public var fields: SamplingFields { generation.fields }
 
     /// The engine's request.
     public func request(
         id: String, model: ServedModel, service: any InferenceService
     ) throws(APIError) -> InferenceRequest {
-        try model.request(
-            id: id, prompt: conversation.encode(service), fields: fields, promptField: "messages")
+        try generation.request(id: id, model: model, service: service)
     }
 }
