@@ -61,14 +61,24 @@ public struct MartinetServer: Sendable {
     /// Listens until SIGTERM or SIGINT, then ends in order: readiness fails, running requests end, the engine stops, the
     /// socket closes.
     ///
-    /// - Parameter onReady: runs with the port once the server listens.
-    public func run(onReady: @escaping @Sendable (Int) async -> Void) async throws {
+    /// - Parameters:
+    ///   - onRPC: runs with gRPC's port, where it has one, once that listens.
+    ///   - onReady: runs with the port once the server listens.
+    public func run(
+        onRPC: @escaping @Sendable (Int) async -> Void = { _ in },
+        onReady: @escaping @Sendable (Int) async -> Void
+    ) async throws {
         let drain = DrainService(
             state: state, directory: directory, timeout: configuration.drainTimeout, logger: logger)
+        let rpc = try rpc()
+        let application = application { port in
+            if let port = await rpc?.port { await onRPC(port) }
+            await onReady(port)
+        }
         // The last to start is the first to stop.
-        var services: [any ServiceLifecycle.Service] = [
-            MetricsSampler(metrics: metrics), application(onReady: onReady), drain,
-        ]
+        var services: [any ServiceLifecycle.Service] = [MetricsSampler(metrics: metrics)]
+        if let rpc { services.append(rpc) }
+        services += [application, drain]
         if let fleet = fleet as? ServedFleet {
             services.insert(FleetGuard(fleet: fleet), at: 0)
             services.insert(ReloadService(fleet: fleet, logger: logger), at: 0)
@@ -94,14 +104,33 @@ public struct MartinetServer: Sendable {
             version: configuration.version)
     }
 
-    private var routes: [any RouteGroup] {
-        let runner = GenerationRunner(state: state, metrics: metrics, logger: logger)
+    private var calls: CallRouter {
         let forwarder = UpstreamForwarder(state: state, metrics: metrics, logger: logger)
-        let calls = CallRouter(
-            directory: directory, runner: runner,
+        return CallRouter(
+            directory: directory, runner: GenerationRunner(state: state, metrics: metrics, logger: logger),
             dispatcher: RequestDispatcher(directory: directory, forwarder: forwarder, logger: logger),
             maxBodyBytes: configuration.maxBodyBytes,
             sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session)
+    }
+
+    /// The gRPC server; `nil` where it has no port.
+    ///
+    /// - Throws: where the host's name has no address.
+    package func rpc() throws -> RPCServer? {
+        guard let port = configuration.grpcPort else { return nil }
+        let calls = calls
+        let rpc = RPCCalls(
+            metrics: RPCMetrics(metrics.registry), sessionKey: configuration.sessionHeader.lowercased(), logger: logger)
+        return try RPCServer(
+            host: configuration.host, port: port, maxMessageBytes: configuration.maxBodyBytes,
+            services: [
+                InferenceRPCs(calls: calls, rpc: rpc), HealthRPCs(pages: pages),
+                ReflectionRPCs(descriptors: try ServiceDescriptors()),
+            ])
+    }
+
+    private var routes: [any RouteGroup] {
+        let calls = calls
         var groups: [any RouteGroup] = [StatusRoutes(pages: pages), InferenceRoutes(calls: calls)]
         if let fleet { groups.append(AdminRoutes(fleet: fleet)) }
         return groups

@@ -6,6 +6,8 @@ public struct ServerConfiguration: Sendable, Hashable {
     public var port = 8000
     /// A port of its own for probes and metrics, answered by a thread of its own; 0 takes any that is free.
     public var healthPort: Int?
+    /// A port of its own for gRPC; 0 takes any that is free, none leaves it off.
+    public var grpcPort: Int?
     /// The header that names the conversation which a request belongs to.
     public var sessionHeader = "X-Session-Id"
     /// Most bytes of a request's body.

@@ -88,7 +88,7 @@ struct CallRouter: Sendable {
 
     /// Does work on a body. Parsing and tokenising a large one takes seconds, which must not be those of the few threads
     /// that serve all connections, health probes among them.
-    private func aside<Value: Sendable>(
+    func aside<Value: Sendable>(
         _ byteCount: Int, _ action: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
         guard byteCount > Self.smallBodyBytes else { return try action() }
@@ -99,7 +99,7 @@ struct CallRouter: Sendable {
 
     /// The whole body. Only JSON is taken: what a page of another origin can send without asking, a form or plain text,
     /// must not run here.
-    private func body(of request: Request) async throws -> ByteBuffer {
+    func body(of request: Request) async throws -> ByteBuffer {
         if let type = request.headers[.contentType] {
             let essence = type.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
             guard essence == "application/json" || essence.hasSuffix("+json") else {
