@@ -124,14 +124,17 @@ public struct MartinetServer: Sendable {
         return try RPCServer(
             host: configuration.host, port: port, maxMessageBytes: configuration.maxBodyBytes,
             services: [
-                InferenceRPCs(calls: calls, rpc: rpc), HealthRPCs(pages: pages),
+                InferenceRPCs(calls: calls, rpc: rpc), OpenInferenceRPCs(calls: calls, rpc: rpc, pages: pages),
+                HealthRPCs(pages: pages),
                 ReflectionRPCs(descriptors: try ServiceDescriptors()),
             ])
     }
 
     private var routes: [any RouteGroup] {
         let calls = calls
-        var groups: [any RouteGroup] = [StatusRoutes(pages: pages), InferenceRoutes(calls: calls)]
+        var groups: [any RouteGroup] = [
+            StatusRoutes(pages: pages), InferenceRoutes(calls: calls), OpenInferenceRoutes(calls: calls, pages: pages),
+        ]
         if let fleet { groups.append(AdminRoutes(fleet: fleet)) }
         return groups
     }

@@ -2,6 +2,7 @@ internal import GRPCCore
 internal import MartinetAPI
 internal import MartinetEngine
 internal import MartinetInferenceProtocol
+internal import MartinetJSON
 internal import SwiftProtobuf
 
 /// `martinet.v1.Inference`: decode, call, encode.
@@ -119,7 +120,7 @@ struct InferenceRPCs: RPCInference.ServiceProtocol {
             let target = try target(message.model)
             let text = try await calls.aside(message.tokenIds.count) {
                 var fields = RequestFields()
-                try fields.add("tokens", tokens: message.tokenIds)
+                try fields.add("tokens", message.tokenIds) { .integer(Int($0)) }
                 return try DetokenizeRequest(fields.body, model: target.model).text(model: target.model)
             }
             return .with { $0.text = text }

@@ -33,8 +33,8 @@ struct RPCCall: Sendable {
     /// What goes back with every answer and every error.
     var metadata: Metadata { ["x-request-id": .string(record.requestID)] }
 
-    /// Whether the client has stopped waiting.
-    var isOverdue: Bool { hints.deadline.map { $0 <= .now } ?? false }
+    /// Whether the client has stopped waiting, or is about to: the library's timer, which ends a call, began before ours.
+    var isOverdue: Bool { hints.deadline.map { $0 <= .now + .milliseconds(100) } ?? false }
 
     func id(_ prefix: String) -> String { prefix + record.requestID }
 

@@ -13,8 +13,16 @@ struct RequestFields {
         members.append((key: name, value: value))
     }
 
-    mutating func add(_ name: String, _ values: [JSONValue]) {
-        if !values.isEmpty { add(name, .array(values)) }
+    /// Adds a list, where it is not empty. It may be as long as no route takes: each element becomes larger.
+    mutating func add<Element>(
+        _ name: String, _ values: [Element], _ value: (Element) -> JSONValue
+    ) throws(APIError) {
+        guard values.count <= Self.maximumElements else {
+            throw .invalid(
+                name, "`\(name)` must have at most \(Self.maximumElements) elements, got \(values.count).",
+                code: "array_above_max_length")
+        }
+        if !values.isEmpty { add(name, .array(values.map(value))) }
     }
 
     /// Adds what a text says in JSON.
@@ -31,17 +39,7 @@ struct RequestFields {
         if !name.isEmpty { add("model", .string(name)) }
     }
 
-    /// Adds tokens, of which there may be as many as no model takes: each becomes several times as large.
-    mutating func add(_ name: String, tokens: [Int32]) throws(APIError) {
-        guard tokens.count <= Self.maximumTokens else {
-            throw .invalid(
-                name, "`\(name)` must have at most \(Self.maximumTokens) tokens, got \(tokens.count).",
-                code: "array_above_max_length")
-        }
-        add(name, .array(tokens.map { .integer(Int($0)) }))
-    }
-
-    private static let maximumTokens = 1 << 20
+    private static let maximumElements = 1 << 20
 }
 
 extension RPCSamplingParameters {
@@ -59,7 +57,7 @@ extension RPCSamplingParameters {
     ]
 
     /// Adds all that is set but `logprobs`, which every route spells differently.
-    func add(to fields: inout RequestFields) {
+    func add(to fields: inout RequestFields) throws(APIError) {
         if hasTemperature { fields.add("temperature", .double(temperature)) }
         if hasTopP { fields.add("top_p", .double(topP)) }
         if hasTopK { fields.add("top_k", .integer(Int(topK))) }
@@ -70,8 +68,8 @@ extension RPCSamplingParameters {
         if hasSeed { fields.add("seed", .integer(Int(seed))) }
         if hasMaxTokens { fields.add("max_tokens", .integer(Int(maxTokens))) }
         if hasMinTokens { fields.add("min_tokens", .integer(Int(minTokens))) }
-        fields.add("stop", stop.map { .string($0) })
-        fields.add("stop_token_ids", stopTokenIds.map { .integer(Int($0)) })
+        try fields.add("stop", stop) { .string($0) }
+        try fields.add("stop_token_ids", stopTokenIds) { .integer(Int($0)) }
         if hasIgnoreEos { fields.add("ignore_eos", .bool(ignoreEos)) }
         if hasIncludeStopStrInOutput { fields.add("include_stop_str_in_output", .bool(includeStopStrInOutput)) }
         if hasSkipSpecialTokens { fields.add("skip_special_tokens", .bool(skipSpecialTokens)) }
@@ -80,8 +78,8 @@ extension RPCSamplingParameters {
             fields.add("logit_bias", .object(logitBias.map { (key: "\($0.key)", value: .double($0.value)) }))
         }
         if hasPromptLogprobs { fields.add("prompt_logprobs", .integer(Int(promptLogprobs))) }
-        fields.add("bad_words", badWords.map { .string($0) })
-        fields.add("allowed_token_ids", allowedTokenIds.map { .integer(Int($0)) })
+        try fields.add("bad_words", badWords) { .string($0) }
+        try fields.add("allowed_token_ids", allowedTokenIds) { .integer(Int($0)) }
         if hasTruncatePromptTokens { fields.add("truncate_prompt_tokens", .integer(Int(truncatePromptTokens))) }
         if hasPriority { fields.add("priority", .integer(Int(priority))) }
         if hasCacheSalt { fields.add("cache_salt", .string(cacheSalt)) }
@@ -98,7 +96,7 @@ extension RPCStructuredOutput {
             try constraint.add("json", json: text, field: "structured_output.json_schema")
         case .jsonObject(let isObject)?: constraint.add("json_object", .bool(isObject))
         case .regex(let expression)?: constraint.add("regex", .string(expression))
-        case .choice(let choice)?: constraint.add("choice", .array(choice.values.map { .string($0) }))
+        case .choice(let choice)?: try constraint.add("choice", choice.values) { .string($0) }
         case .grammar(let grammar)?: constraint.add("grammar", .string(grammar))
         }
         fields.add("structured_outputs", constraint.object)
@@ -114,9 +112,12 @@ extension RPCGenerateRequest {
         case nil:
             throw .invalid("prompt", "`text` or `tokens` is required.", code: "missing_required_parameter")
         case .text(let text)?: fields.add("prompt", .string(text))
-        case .tokens(let tokens)?: try fields.add("prompt", tokens: tokens.ids)
+        case .tokens(let tokens)?:
+            // Not left out where it is empty, so that the check of it says so.
+            if tokens.ids.isEmpty { fields.add("prompt", .array([])) }
+            try fields.add("prompt", tokens.ids) { .integer(Int($0)) }
         }
-        sampling.add(to: &fields)
+        try sampling.add(to: &fields)
         if sampling.hasLogprobs { fields.add("logprobs", .integer(Int(sampling.logprobs))) }
         try structuredOutput.add(to: &fields)
         fields.add("stream", .bool(stream))
@@ -139,7 +140,7 @@ extension RPCChatRequest {
         var fields = RequestFields()
         fields.add(model: model)
         try fields.add(messages: messages, tools: tools)
-        sampling.add(to: &fields)
+        try sampling.add(to: &fields)
         if sampling.hasLogprobs {
             fields.add("logprobs", .bool(true))
             fields.add("top_logprobs", .integer(Int(sampling.logprobs)))
@@ -216,8 +217,7 @@ extension RPCTokenizeRequest {
 extension RequestFields {
     /// Adds messages and tools in OpenAI's form.
     fileprivate mutating func add(messages: [RPCChatMessage], tools: [RPCTool]) throws(APIError) {
-        // Of no messages at all, their check says what is wrong.
-        add("messages", .array(messages.map(\.value)))
+        try add("messages", messages, \.value)
         var values: [JSONValue] = []
         for (index, tool) in tools.enumerated() {
             var function = RequestFields()
@@ -230,7 +230,7 @@ extension RequestFields {
             values.append(
                 .object([(key: "type", value: .string("function")), (key: "function", value: function.object)]))
         }
-        add("tools", values)
+        try add("tools", values) { $0 }
     }
 }
 
@@ -241,21 +241,22 @@ extension RPCChatMessage {
         fields.add("role", .string(role))
         if hasContent { fields.add("content", .string(content)) }
         if hasName { fields.add("name", .string(name)) }
-        fields.add(
-            "tool_calls",
-            toolCalls.map { call in
-                var fields = RequestFields()
-                if !call.id.isEmpty { fields.add("id", .string(call.id)) }
-                fields.add("type", .string("function"))
-                fields.add(
-                    "function",
-                    .object([
-                        (key: "name", value: .string(call.name)), (key: "arguments", value: .string(call.arguments)),
-                    ]))
-                return fields.object
-            })
+        if !toolCalls.isEmpty { fields.add("tool_calls", .array(toolCalls.map(\.value))) }
         if hasToolCallID { fields.add("tool_call_id", .string(toolCallID)) }
         if hasReasoningContent { fields.add("reasoning_content", .string(reasoningContent)) }
+        return fields.object
+    }
+}
+
+extension RPCToolCall {
+    /// The call in OpenAI's form.
+    fileprivate var value: JSONValue {
+        var fields = RequestFields()
+        if !id.isEmpty { fields.add("id", .string(id)) }
+        fields.add("type", .string("function"))
+        fields.add(
+            "function",
+            .object([(key: "name", value: .string(name)), (key: "arguments", value: .string(arguments))]))
         return fields.object
     }
 }
