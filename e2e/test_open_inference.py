@@ -6,9 +6,10 @@ import numpy
 import pytest
 import tritonclient.grpc
 import tritonclient.http
+from tritonclient.grpc import service_pb2 as messages, service_pb2_grpc as services
 from tritonclient.utils import InferenceServerException
 
-from test_grpc import grpc_address, serving, stubs  # noqa: F401 - fixtures
+from test_grpc import grpc_address, serving  # noqa: F401 - a fixture
 
 PROMPT = "The capital of France is"
 PARAMETERS = {"temperature": 0, "max_tokens": 6}
@@ -157,8 +158,7 @@ def test_generate(http):
 
 
 @pytest.mark.parametrize("raw", [b"\x01", b"\xff\xff\xff\xff", b"\x05\x00\x00\x00abc", b"\x01\x00\x00\x00\xff"])
-def test_raw_tensors_that_are_none(serving, stubs, raw):  # noqa: F811
-    messages, services = stubs[2], stubs[3]
+def test_raw_tensors_that_are_none(serving, raw):  # noqa: F811
     with grpc.insecure_channel(grpc_address(serving)) as channel:
         request = messages.ModelInferRequest(
             model_name="smollm2", raw_input_contents=[raw],
@@ -168,8 +168,7 @@ def test_raw_tensors_that_are_none(serving, stubs, raw):  # noqa: F811
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_contents_in_and_out(serving, stubs):  # noqa: F811
-    messages, services = stubs[2], stubs[3]
+def test_contents_in_and_out(serving):  # noqa: F811
     with grpc.insecure_channel(grpc_address(serving)) as channel:
         request = messages.ModelInferRequest(
             model_name="smollm2", id="7", parameters={"max_tokens": messages.InferParameter(int64_param=3)},
