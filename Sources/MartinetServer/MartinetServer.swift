@@ -2,6 +2,8 @@ public import Hummingbird
 internal import HTTPTypes
 internal import HummingbirdCore
 public import Logging
+internal import MartinetAPI
+internal import MartinetWebSocketHTTP
 internal import NIOCore
 internal import ServiceLifecycle
 internal import UnixSignals
@@ -20,6 +22,8 @@ public struct MartinetServer: Sendable {
     private let logger: Logger
     private let state = ServerState()
     private let metrics: ServerMetrics
+    private let certificates: Result<ServerCertificates?, ServerCertificates.LoadError>
+    private let limit: ConnectionLimit
 
     /// Describes a server; nothing listens yet.
     ///
@@ -34,6 +38,14 @@ public struct MartinetServer: Sendable {
         metrics = ServerMetrics(
             directory: directory, state: state, version: configuration.version,
             workers: { fleet?.models().flatMap(\.workers).compactMap(\.processID) ?? [] })
+        certificates = Result { () throws(ServerCertificates.LoadError) in
+            guard let tls = configuration.tls else { return nil }
+            return try ServerCertificates(
+                .init(certificate: tls.certificate, key: tls.key, clientAuthorities: tls.clientAuthorities))
+        }
+        // A quarter of the descriptors is for files, workers and other servers.
+        let descriptors = ConnectionLimit.raiseDescriptorLimit()
+        limit = ConnectionLimit(min(configuration.maxConnections ?? 100_000, max(16, descriptors / 4 * 3)))
         if let fleet { FleetFigures(registry: metrics.registry, fleet: fleet).register() }
     }
 
@@ -41,21 +53,82 @@ public struct MartinetServer: Sendable {
     public func application(
         onReady: @escaping @Sendable (Int) async -> Void = { _ in }
     ) -> some ApplicationProtocol {
-        let idle = configuration.idleTimeout
-        return Application(
-            router: router(),
-            server: .http1(
-                configuration: .init(
-                    additionalChannelHandlers: [DisconnectHandler()],
-                    idleTimeout: .nanoseconds(Int64(idle / .nanoseconds(1))))),
-            configuration: ApplicationConfiguration(
-                address: .hostname(configuration.host, port: configuration.port), serverName: "martinet",
-                backlog: 1024),
-            onServerRunning: { [state] channel in
-                state.markReady()
-                await onReady(channel.localAddress?.port ?? 0)
+        application(
+            at: .hostname(configuration.host, port: configuration.port), certificates: certificates,
+            responder: router().buildResponder()
+        ) { [state] channel in
+            state.markReady()
+            await onReady(channel.localAddress?.port ?? 0)
+        }
+    }
+
+    private func application(
+        at address: BindAddress, certificates: Result<ServerCertificates?, ServerCertificates.LoadError>,
+        responder: any HTTPResponder<MartinetContext>, onReady: @escaping @Sendable (any Channel) async -> Void
+    ) -> some ApplicationProtocol {
+        Application(
+            responder: AnyResponder(responder: responder),
+            server: HTTPServerBuilder { http in
+                var channel = channelConfiguration(responder)
+                channel.certificates = try certificates.get()
+                return HTTPChannel(channel, responder: http)
             },
-            logger: logger)
+            configuration: ApplicationConfiguration(address: address, serverName: "martinet", backlog: 4096),
+            onServerRunning: onReady, logger: logger)
+    }
+
+    private func channelConfiguration(_ responder: any HTTPResponder<MartinetContext>) -> HTTPChannelConfiguration {
+        var channel = HTTPChannelConfiguration()
+        channel.maxHeaderBytes = configuration.maxHeaderBytes
+        channel.headTimeout = TimeAmount(configuration.requestTimeout)
+        channel.bodyTimeout = TimeAmount(configuration.requestTimeout)
+        channel.idleTimeout = TimeAmount(configuration.idleTimeout)
+        channel.limit = limit
+        channel.errorBody = { ("application/json", APIError(status: $0, $1, code: "invalid_http").body) }
+        let origins = CrossOriginPolicy(configuration.corsOrigins)
+        channel.webSocket = WebSocketEndpoint(
+            path: WebSocketSession.path, maxMessageBytes: configuration.maxWebSocketMessageBytes,
+            allows: origins.allowsSocket
+        ) { [logger, configuration] connection in
+            await WebSocketSession(
+                connection, responder: responder, maxGenerations: configuration.maxWebSocketGenerations, logger: logger
+            ).run()
+        }
+        return channel
+    }
+
+    /// What listens: the port, a Unix socket, or both. The server is ready when all of them are.
+    private func listeners(
+        onReady: @escaping @Sendable (Int) async -> Void
+    ) throws -> [any ServiceLifecycle.Service] {
+        let responder = router().buildResponder()
+        let readiness = ListenerReadiness(
+            count: (configuration.listensOnPort ? 1 : 0) + (configuration.unixSocket == nil ? 0 : 1)
+        ) { [state] port in
+            state.markReady()
+            await onReady(port)
+        }
+        var listeners: [any ServiceLifecycle.Service] = []
+        if let path = configuration.unixSocket {
+            let file = try UnixSocketFile(path)
+            listeners.append(
+                UnixSocketListener(
+                    file: file,
+                    application: application(
+                        at: .unixDomainSocket(path: path), certificates: .success(nil), responder: responder
+                    ) { _ in
+                        file.allowGroup()
+                        await readiness.mark(port: nil)
+                    }))
+        }
+        if configuration.listensOnPort {
+            listeners.append(
+                application(
+                    at: .hostname(configuration.host, port: configuration.port), certificates: certificates,
+                    responder: responder
+                ) { await readiness.mark(port: $0.localAddress?.port) })
+        }
+        return listeners
     }
 
     /// Listens until SIGTERM or SIGINT, then ends in order: readiness fails, running requests end, the engine stops, the
@@ -63,7 +136,7 @@ public struct MartinetServer: Sendable {
     ///
     /// - Parameters:
     ///   - onRPC: runs with gRPC's port, where it has one, once that listens.
-    ///   - onReady: runs with the port once the server listens.
+    ///   - onReady: runs with the port once the server listens; 0 where it listens on a Unix socket alone.
     public func run(
         onRPC: @escaping @Sendable (Int) async -> Void = { _ in },
         onReady: @escaping @Sendable (Int) async -> Void
@@ -71,14 +144,17 @@ public struct MartinetServer: Sendable {
         let drain = DrainService(
             state: state, directory: directory, timeout: configuration.drainTimeout, logger: logger)
         let rpc = try rpc()
-        let application = application { port in
-            if let port = await rpc?.port { await onRPC(port) }
-            await onReady(port)
-        }
         // The last to start is the first to stop.
         var services: [any ServiceLifecycle.Service] = [MetricsSampler(metrics: metrics)]
         if let rpc { services.append(rpc) }
-        services += [application, drain]
+        services += try listeners { port in
+            if let port = await rpc?.port { await onRPC(port) }
+            await onReady(port)
+        }
+        services.append(drain)
+        if let certificates = try certificates.get() {
+            services.insert(CertificateService(certificates: certificates, logger: logger), at: 0)
+        }
         if let fleet = fleet as? ServedFleet {
             services.insert(FleetGuard(fleet: fleet), at: 0)
             services.insert(ReloadService(fleet: fleet, logger: logger), at: 0)
@@ -107,7 +183,9 @@ public struct MartinetServer: Sendable {
     private var calls: CallRouter {
         let forwarder = UpstreamForwarder(state: state, metrics: metrics, logger: logger)
         return CallRouter(
-            directory: directory, runner: GenerationRunner(state: state, metrics: metrics, logger: logger),
+            directory: directory,
+            runner: GenerationRunner(
+                state: state, metrics: metrics, logger: logger, keepAlive: configuration.keepAlive),
             dispatcher: RequestDispatcher(directory: directory, forwarder: forwarder, logger: logger),
             maxBodyBytes: configuration.maxBodyBytes,
             sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session)
@@ -115,25 +193,25 @@ public struct MartinetServer: Sendable {
 
     /// The gRPC server; `nil` where it has no port.
     ///
-    /// - Throws: where the host's name has no address.
+    /// - Throws: where the host's name has no address, or certificates cannot be used.
     package func rpc() throws -> RPCServer? {
         guard let port = configuration.grpcPort else { return nil }
         let calls = calls
         let rpc = RPCCalls(
             metrics: RPCMetrics(metrics.registry), sessionKey: configuration.sessionHeader.lowercased(), logger: logger)
         return try RPCServer(
-            host: configuration.host, port: port, maxMessageBytes: configuration.maxBodyBytes,
+            host: configuration.host, port: port, tls: configuration.tls, maxMessageBytes: configuration.maxBodyBytes,
             services: [
                 InferenceRPCs(calls: calls, rpc: rpc), OpenInferenceRPCs(calls: calls, rpc: rpc, pages: pages),
-                HealthRPCs(pages: pages),
-                ReflectionRPCs(descriptors: try ServiceDescriptors()),
-            ])
+                HealthRPCs(pages: pages), ReflectionRPCs(descriptors: try ServiceDescriptors()),
+            ], logger: logger)
     }
 
     private var routes: [any RouteGroup] {
         let calls = calls
         var groups: [any RouteGroup] = [
             StatusRoutes(pages: pages), InferenceRoutes(calls: calls), OpenInferenceRoutes(calls: calls, pages: pages),
+            WebSocketRoutes(origins: CrossOriginPolicy(configuration.corsOrigins)),
         ]
         if let fleet { groups.append(AdminRoutes(fleet: fleet)) }
         return groups
@@ -144,8 +222,20 @@ public struct MartinetServer: Sendable {
         let groups = routes
         var methods: [String: [HTTPRequest.Method]] = [:]
         for group in groups { methods.merge(group.methods) { $0 + $1 } }
-        router.add(middleware: RequestMiddleware(metrics: metrics, logger: logger, methods: methods))
+        router.add(
+            middleware: RequestMiddleware(
+                metrics: metrics, logger: logger, methods: methods,
+                origins: CrossOriginPolicy(configuration.corsOrigins)))
         for group in groups { group.add(to: router) }
         return router
+    }
+}
+
+/// A responder of any kind.
+private struct AnyResponder: HTTPResponder {
+    let responder: any HTTPResponder<MartinetContext>
+
+    func respond(to request: Request, context: MartinetContext) async throws -> Response {
+        try await responder.respond(to: request, context: context)
     }
 }

@@ -5,6 +5,8 @@ public import MartinetEngine
 public enum ServerSentEvents {
     /// Marks the end of a stream, as in the OpenAI API.
     public static let done = Array("data: [DONE]\n\n".utf8)
+    /// A comment.
+    public static let keepAlive = Array(": keep-alive\n\n".utf8)
 
     /// Writes one event whose data the closure writes.
     public static func write(to writer: inout JSONWriter, _ data: (inout JSONWriter) -> Void) {
@@ -36,6 +38,8 @@ public protocol StreamEncoding: Sendable {
     mutating func fail(_ error: APIError, into writer: inout JSONWriter)
     /// What ends the stream in any case.
     static var terminator: [UInt8] { get }
+    /// What keeps a stream alive that has nothing to say: proxies close connections that are silent.
+    static var keepAlive: [UInt8] { get }
 }
 
 extension StreamEncoding {
@@ -46,6 +50,9 @@ extension StreamEncoding {
 
     /// `[DONE]`, as in the OpenAI API.
     public static var terminator: [UInt8] { ServerSentEvents.done }
+
+    /// A comment, which clients skip.
+    public static var keepAlive: [UInt8] { ServerSentEvents.keepAlive }
 }
 
 /// Tokens that a request took.

@@ -1,5 +1,6 @@
 public import Hummingbird
 internal import Logging
+internal import MartinetWebSocketHTTP
 internal import NIOCore
 
 /// What belongs to one HTTP request.
@@ -8,11 +9,14 @@ public struct MartinetContext: RequestContext {
     public var coreContext: CoreRequestContextStorage
     let channel: any Channel
     let record: RequestRecord
+    /// The connection that the request came by; absent in tests that have none.
+    let connection: ConnectionFacts?
 
     /// Made by Hummingbird for each request.
     public init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
         channel = source.channel
         record = RequestRecord()
+        connection = ConnectionFacts.current
     }
 }

@@ -6,6 +6,11 @@ internal import Synchronization
 final class RequestRecord: Sendable {
     struct Facts {
         var requestID = ""
+        var protocolName = ""
+        /// The client's address; empty where it has none.
+        var remoteAddress = ""
+        /// The names in the client's certificate.
+        var clientNames: [String] = []
         var method = ""
         var path = ""
         var status = 0
@@ -32,6 +37,22 @@ final class RequestRecord: Sendable {
     /// Seconds since the request's head was read.
     var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
 
+    /// Tokens that the request took, where they are known.
+    var usage: Usage? { facts.withLock(\.usage) }
+
+    /// What is known when an answer's head goes out, as `Server-Timing` says it: milliseconds since the request's head was
+    /// read, and until the first token.
+    func serverTiming(isWhole: Bool) -> String {
+        var text = (isWhole ? "total;dur=" : "head;dur=") + Self.milliseconds(seconds)
+        if let first = facts.withLock(\.firstTokenSeconds) { text += ", first-token;dur=" + Self.milliseconds(first) }
+        return text
+    }
+
+    private static func milliseconds(_ seconds: Double) -> String {
+        let tenths = Int(min(max(seconds, 0), 1e9) * 1e4)
+        return "\(tenths / 10).\(tenths % 10)"
+    }
+
     func update(_ change: (inout sending Facts) -> Void) {
         facts.withLock { change(&$0) }
     }
@@ -49,6 +70,9 @@ final class RequestRecord: Sendable {
             "status": .stringConvertible(facts.status),
             "seconds": .stringConvertible((seconds * 1e6).rounded() / 1e6),
         ]
+        if !facts.protocolName.isEmpty { metadata["protocol"] = "\(facts.protocolName)" }
+        if !facts.remoteAddress.isEmpty { metadata["remote"] = "\(facts.remoteAddress)" }
+        if !facts.clientNames.isEmpty { metadata["client"] = "\(facts.clientNames.joined(separator: ","))" }
         if let usage = facts.usage {
             metadata["prompt_tokens"] = .stringConvertible(usage.promptTokens)
             metadata["cached_tokens"] = .stringConvertible(usage.cachedTokens)

@@ -14,7 +14,9 @@ final class EventMerger: Sendable {
         var running: Int
         var failure: EngineError?
         var isCancelled = false
+        var isNudged = false
         var waiter: CheckedContinuation<Void, Never>?
+        var waitingSince = ContinuousClock.now
     }
 
     private let state: Mutex<State>
@@ -67,17 +69,37 @@ final class EventMerger: Sendable {
         for task in tasks.withLock(\.self) { task.cancel() }
     }
 
-    /// All that is ready, waiting for the first; `nil` after the last stream ended or ``cancel()``.
+    /// Lets ``next()`` return with nothing where it has waited for a span; returns when to look again.
+    func nudge(after silence: Duration) -> Duration {
+        let now = ContinuousClock.now
+        let (waiter, rest): (CheckedContinuation<Void, Never>?, Duration) = state.withLock { state in
+            guard state.waiter != nil else { return (nil, silence) }
+            let waited = now - state.waitingSince
+            guard waited >= silence else { return (nil, silence - waited) }
+            state.isNudged = true
+            defer { state.waiter = nil }
+            return (state.waiter, silence)
+        }
+        waiter?.resume()
+        return rest
+    }
+
+    /// All that is ready, waiting for the first; empty after ``nudge(after:)``, `nil` after the last stream ended or
+    /// ``cancel()``.
     func next() async throws(EngineError) -> Batch? {
         while true {
-            let (batch, isOver, failure): (Batch, Bool, EngineError?) = state.withLock { state in
-                if state.isCancelled { return ([], true, nil) }
-                defer { state.ready = [] }
-                return (state.ready, state.running == 0, state.failure)
+            let (batch, isOver, failure, isNudged): (Batch, Bool, EngineError?, Bool) = state.withLock { state in
+                if state.isCancelled { return ([], true, nil, false) }
+                defer {
+                    state.ready = []
+                    state.isNudged = false
+                }
+                return (state.ready, state.running == 0, state.failure, state.isNudged)
             }
             if !batch.isEmpty { return batch }
             if let failure { throw failure }
             if isOver { return nil }
+            if isNudged { return [] }
             await withTaskCancellationHandler {
                 await withCheckedContinuation { continuation in
                     let isReady = state.withLock { state in
@@ -85,6 +107,7 @@ final class EventMerger: Sendable {
                             return true
                         }
                         state.waiter = continuation
+                        state.waitingSince = .now
                         return false
                     }
                     if isReady { continuation.resume() }

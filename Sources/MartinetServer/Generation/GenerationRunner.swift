@@ -5,6 +5,7 @@ internal import Hummingbird
 internal import Logging
 internal import MartinetAPI
 internal import MartinetEngine
+internal import MartinetWebSocketHTTP
 internal import NIOCore
 
 /// Runs a decoded request on the engine and writes its answer, whole or as a stream.
@@ -12,6 +13,8 @@ struct GenerationRunner: Sendable {
     let state: ServerState
     let metrics: ServerMetrics
     let logger: Logger
+    /// How long a stream may be silent before a comment says that it lives; zero for ever.
+    var keepAlive = Duration.zero
 
     /// Who asks: what is known of the request, and whether its client is still there.
     struct Caller: Sendable {
@@ -23,8 +26,8 @@ struct GenerationRunner: Sendable {
     func collect(
         _ requests: [InferenceRequest], on deployment: Deployment, context: MartinetContext
     ) async throws -> [InferenceResult] {
-        let caller = Caller(record: context.record, monitor: await context.channel.connectionMonitor())
-        return try await collect(requests, on: deployment, for: caller)
+        try await collect(
+            requests, on: deployment, for: Caller(record: context.record, monitor: context.connection?.monitor))
     }
 
     /// What a request that came to its end brought, for all its prompts.
@@ -119,7 +122,7 @@ struct GenerationRunner: Sendable {
             headers: headers,
             body: ResponseBody { [first] writer in
                 lease.markWritten()
-                let monitor = await context.channel.connectionMonitor()
+                let monitor = context.connection?.monitor
                 let observer = monitor?.onClose { merger.cancel() }
                 defer { if let observer { monitor?.remove(observer) } }
                 try await write(first, merger, record: record, encoding: encoding, to: &writer, context: context)
@@ -139,10 +142,13 @@ struct GenerationRunner: Sendable {
             context.record.write(to: logger)
         }
         var json = JSONWriter()
+        let alarm = alarm(merger)
+        defer { alarm?.cancel() }
         do {
             var ready: EventMerger.Batch? = first
             if first.isEmpty { ready = try await merger.next() }
             while let batch = ready {
+                if batch.isEmpty { json.raw(type(of: encoding).keepAlive) }
                 let now = ContinuousClock.now
                 for (prompt, events) in batch {
                     for event in events {
@@ -167,6 +173,15 @@ struct GenerationRunner: Sendable {
         }
         try await writer.write(ByteBuffer(bytes: json.bytes))
         try await writer.finish(nil)
+    }
+
+    /// Wakes the writer of a stream that has nothing to write for long.
+    private func alarm(_ merger: EventMerger) -> Task<Void, Never>? {
+        guard keepAlive > .zero else { return nil }
+        return Task { [keepAlive] in
+            var rest = keepAlive
+            while (try? await Task.sleep(for: rest)) != nil { rest = merger.nudge(after: keepAlive) }
+        }
     }
 
     private func submit(

@@ -5,6 +5,7 @@ internal import MartinetAPI
 internal import MartinetFleet
 internal import MartinetTelemetry
 internal import MartinetUpstreams
+internal import MartinetWebSocketHTTP
 internal import NIOCore
 internal import Synchronization
 
@@ -36,7 +37,7 @@ struct UpstreamForwarder: Sendable {
         let upstreamRequest = UpstreamRequest(
             body, headers: forwarded, deadline: hints.deadline, key: RoutingKey(session: hints.session),
             cost: Self.cost(of: body), isInteractive: body.isStream)
-        let departure = await Departure(context)
+        let departure = Departure(context)
         defer { departure.forget() }
         let response: UpstreamResponse
         do {
@@ -68,7 +69,7 @@ struct UpstreamForwarder: Sendable {
                         record.finish(outcome, response.record)
                         context.record.write(to: logger)
                     }
-                    let departure = await Departure(context)
+                    let departure = Departure(context)
                     defer { departure.forget() }
                     while let events = await departure.cancelling({ await Self.next(of: events) }) {
                         record.markFirst()
@@ -108,8 +109,8 @@ private final class Departure: Sendable {
     private let monitor: ConnectionMonitor?
     private let observer = Mutex<Int?>(nil)
 
-    init(_ context: MartinetContext) async {
-        monitor = await context.channel.connectionMonitor()
+    init(_ context: MartinetContext) {
+        monitor = context.connection?.monitor
         guard let monitor else { return }
         let id = monitor.onClose { [weak self] in
             guard let self else { return }

@@ -102,7 +102,7 @@ struct InferenceRPCs: RPCInference.ServiceProtocol {
     ) async throws -> ServerResponse<RPCTokenizeResponse> {
         try await rpc.unary(request, context) { message, _ in
             let target = try target(message.model)
-            let tokens = try await calls.aside(message.size) {
+            let tokens = try await CallRouter.aside(message.size) {
                 try TokenizeRequest(message.body, model: target.model).tokens(
                     model: target.model, service: target.service)
             }
@@ -118,7 +118,7 @@ struct InferenceRPCs: RPCInference.ServiceProtocol {
     ) async throws -> ServerResponse<RPCDetokenizeResponse> {
         try await rpc.unary(request, context) { message, _ in
             let target = try target(message.model)
-            let text = try await calls.aside(message.tokenIds.count) {
+            let text = try await CallRouter.aside(message.tokenIds.count) {
                 var fields = RequestFields()
                 try fields.add("tokens", message.tokenIds) { .integer(Int($0)) }
                 return try DetokenizeRequest(fields.body, model: target.model).text(model: target.model)
@@ -148,7 +148,7 @@ struct InferenceRPCs: RPCInference.ServiceProtocol {
         _ message: RPCGenerateRequest, stream: Bool, _ call: RPCCall
     ) async throws -> ([InferenceRequest], Deployment) {
         let target = try target(message.model)
-        let requests = try await calls.aside(message.size) {
+        let requests = try await CallRouter.aside(message.size) {
             let decoded = try GenerateRequest.single(message.body(stream: stream), model: target.model)
             return try decoded.requests(id: call.id("gen-"), model: target.model)
         }
@@ -159,7 +159,7 @@ struct InferenceRPCs: RPCInference.ServiceProtocol {
         _ message: RPCChatRequest, stream: Bool, _ call: RPCCall
     ) async throws -> (InferenceRequest, TurnReader, Deployment) {
         let target = try target(message.model)
-        let (request, reader) = try await calls.aside(message.size) {
+        let (request, reader) = try await CallRouter.aside(message.size) {
             let decoded = try ChatRequest(message.body(stream: stream), model: target.model)
             let request = try decoded.request(id: call.id("chatcmpl-"), model: target.model, service: target.service)
             return (request, decoded.generation.reader(for: request, model: target.model))

@@ -55,7 +55,7 @@ struct OpenInferenceRPCs: Inference_GRPCInferenceService.ServiceProtocol {
     ) async throws -> ServerResponse<Inference_ModelInferResponse> {
         try await rpc.unary(request, context) { message, call in
             let target = try target(message.modelName, version: message.modelVersion)
-            let (decoded, requests) = try await calls.aside(message.size) {
+            let (decoded, requests) = try await CallRouter.aside(message.size) {
                 let decoded = try message.decoded(for: target.model)
                 return (decoded, try decoded.requests(id: call.id("oip-"), model: target.model))
             }

@@ -2,6 +2,7 @@ internal import GRPCCore
 internal import Logging
 internal import MartinetAPI
 internal import MartinetEngine
+internal import MartinetWebSocketHTTP
 
 /// One call over gRPC: what its metadata says, and whether its client is still there.
 struct RPCCall: Sendable {

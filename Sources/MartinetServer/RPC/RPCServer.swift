@@ -1,7 +1,7 @@
 internal import GRPCCore
 internal import GRPCNIOTransportHTTP2Posix
 internal import Logging
-internal import MartinetInferenceProtocol
+internal import NIOCertificateReloading
 internal import NIOCore
 internal import ServiceLifecycle
 
@@ -9,16 +9,34 @@ internal import ServiceLifecycle
 package struct RPCServer: ServiceLifecycle.Service {
     private let transport: HTTP2ServerTransport.Posix
     private let server: GRPCServer<CheckedTransport<HTTP2ServerTransport.Posix>>
+    private let certificates: TimedCertificateReloader?
 
     /// Describes a server; ``run()`` makes it listen.
     ///
-    /// - Throws: where the host's name has no address.
-    init(host: String, port: Int, maxMessageBytes: Int, services: [any RegistrableRPCService]) throws {
+    /// - Parameter tls: certificates, which are read again when they change; `nil` speaks in the clear.
+    /// - Throws: where the host's name has no address, or certificates cannot be used.
+    init(
+        host: String, port: Int, tls: ServerConfiguration.TLS?, maxMessageBytes: Int,
+        services: [any RegistrableRPCService], logger: Logger
+    ) throws {
+        certificates = try tls.map { tls in
+            try .makeReloaderValidatingSources(
+                refreshInterval: .seconds(10),
+                certificateSource: .init(location: .file(path: tls.certificate), format: .pem),
+                privateKeySource: .init(location: .file(path: tls.key), format: .pem), logger: logger)
+        }
         let address = try NIOCore.SocketAddress.makeAddressResolvingHost(host, port: port)
         let ip = address.ipAddress ?? host
         transport = HTTP2ServerTransport.Posix(
             address: ip.contains(":") ? .ipv6(host: ip, port: port) : .ipv4(host: ip, port: port),
-            transportSecurity: .plaintext,
+            transportSecurity: try certificates.map { certificates in
+                try .tls(certificateReloader: certificates) { config in
+                    config.requireALPN = true
+                    guard let path = tls?.clientAuthorities else { return }
+                    config.clientCertificateVerification = .noHostnameVerification
+                    config.trustRoots = .certificates([.file(path: path, format: .pem)])
+                }
+            } ?? .plaintext,
             config: .defaults { config in
                 config.rpc.maxRequestPayloadSize = maxMessageBytes
                 config.http2.maxConcurrentStreams = 1024
@@ -44,6 +62,7 @@ package struct RPCServer: ServiceLifecycle.Service {
     ///
     /// - Throws: where the port cannot be had.
     package func run() async throws {
+        async let _: Void? = certificates?.run()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.serve() }
             group.addTask {

@@ -6,6 +6,7 @@ internal import MartinetAPI
 internal import MartinetEngine
 internal import MartinetTelemetry
 internal import MartinetUpstreams
+internal import MartinetWebSocketHTTP
 internal import NIOCore
 
 /// Takes the requests of every surface that generates: reads the body, finds the model, decodes, calls.
@@ -45,7 +46,7 @@ struct CallRouter: Sendable {
             let hints = try RequestHints(request.headers, sessionHeader: sessionHeader)
             let bytes = try await body(of: request)
             guard directory.routes else {
-                let answer = try await aside(bytes.readableBytes) {
+                let answer = try await Self.aside(bytes.readableBytes) {
                     let body = try JSONBody(Array(bytes.readableBytesView))
                     let target = try directory.deployment(named: body.model())
                     return try decoding(Call(body: body, target: target, hints: hints, context: context))
@@ -53,12 +54,12 @@ struct CallRouter: Sendable {
                 return try await answer()
             }
             // What goes to another server is looked at and sent on as it is; only what is answered here is decoded.
-            let body = try await aside(bytes.readableBytes) {
+            let body = try await Self.aside(bytes.readableBytes) {
                 try UpstreamRequestBody(path: "/" + path, bytes: bytes)
             }
             let inbound = RequestDispatcher.Inbound(body: body, request: request, hints: hints, context: context)
             return try await dispatcher.answer(inbound) { target, context, mayFail in
-                let answer = try await aside(bytes.readableBytes) {
+                let answer = try await Self.aside(bytes.readableBytes) {
                     // A rule may give a request to a model of another name.
                     let body = try JSONBody(Array(bytes.readableBytesView))
                     var target = target
@@ -88,10 +89,10 @@ struct CallRouter: Sendable {
 
     /// Does work on a body. Parsing and tokenising a large one takes seconds, which must not be those of the few threads
     /// that serve all connections, health probes among them.
-    func aside<Value: Sendable>(
+    static func aside<Value: Sendable>(
         _ byteCount: Int, _ action: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
-        guard byteCount > Self.smallBodyBytes else { return try action() }
+        guard byteCount > smallBodyBytes else { return try action() }
         return try await withCheckedThrowingContinuation { continuation in
             DispatchQueue.global(qos: .utility).async { continuation.resume(with: Result { try action() }) }
         }
@@ -123,6 +124,9 @@ struct CallRouter: Sendable {
                     if count > maxBodyBytes + Self.droppedBodyBytes { break }
                 }
             }
+        } catch is RequestTimeout {
+            throw APIError(
+                status: 408, "The body came too slowly.", type: "timeout_error", code: "request_timeout")
         } catch {
             // The client left or broke HTTP's rules: its fault, not this server's.
             throw APIError(

@@ -56,7 +56,7 @@ struct OpenInferenceRoutes: RouteGroup {
         let answer = OpenInferenceAnswer(name: path.name)
         let id = "oip-" + context.record.requestID
         if verb == "infer" {
-            let (decoded, requests) = try await calls.aside(bytes.readableBytes) {
+            let (decoded, requests) = try await CallRouter.aside(bytes.readableBytes) {
                 let decoded = try OpenInferenceRequest(
                     JSONBody(Array(bytes.readableBytesView)), model: target.model)
                 return (decoded, hints.applied(to: try decoded.requests(id: id, model: target.model)))
@@ -65,7 +65,7 @@ struct OpenInferenceRoutes: RouteGroup {
             return CallRouter.json(answer.body(decoded, results))
         }
         let isStream = verb == "generate_stream"
-        let requests = try await calls.aside(bytes.readableBytes) {
+        let requests = try await CallRouter.aside(bytes.readableBytes) {
             let decoded = try OpenInferenceText(
                 JSONBody(Array(bytes.readableBytesView)), stream: isStream, model: target.model)
             return hints.applied(to: try decoded.requests(id: id, model: target.model))

@@ -3,6 +3,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
 internal import MartinetAPI
+internal import MartinetWebSocketHTTP
 internal import NIOCore
 
 /// Stands around every route: request ids, errors in the API's shape, HTTP metrics, the request log.
@@ -11,6 +12,7 @@ struct RequestMiddleware: RouterMiddleware {
     let logger: Logger
     /// Paths that exist, with the methods they take, to tell 405 from 404.
     let methods: [String: [HTTPRequest.Method]]
+    let origins: CrossOriginPolicy
 
     func handle(
         _ request: Request, context: MartinetContext,
@@ -21,10 +23,19 @@ struct RequestMiddleware: RouterMiddleware {
             facts.requestID = id
             facts.method = request.method.rawValue
             facts.path = request.uri.path
+            if let connection = context.connection {
+                facts.protocolName = connection.protocolName
+                facts.remoteAddress = connection.remoteAddress
+                facts.clientNames = connection.clientNames
+            }
         }
         var response: Response
         do {
-            response = try await next(request, context)
+            if let preflight = try origins.preflight(request) {
+                response = preflight
+            } else {
+                response = try await next(request, context)
+            }
         } catch let error as APIError {
             response = Self.response(error)
         } catch let error as HTTPError where error.status == .notFound {
@@ -40,6 +51,9 @@ struct RequestMiddleware: RouterMiddleware {
                     type: "server_error", code: "internal_error"))
         }
         response.headers[.requestID] = id
+        let isWhole = response.body.contentLength != nil
+        response.headers[.serverTiming] = context.record.serverTiming(isWhole: isWhole)
+        origins.apply(to: &response.headers, for: request)
         let method = Self.knownMethods.contains(request.method) ? request.method.rawValue : "OTHER"
         let handler = context.endpointPath ?? "none"
         metrics.httpRequests(method, "\(response.status.code)", handler).increment()
@@ -47,7 +61,7 @@ struct RequestMiddleware: RouterMiddleware {
         let status = Int(response.status.code)
         context.record.update { $0.status = status }
         // A stream's line is written at its end.
-        if response.body.contentLength != nil { context.record.write(to: logger) }
+        if isWhole { context.record.write(to: logger) }
         // Bytes behind the head of an answer to HEAD would be taken for the next answer.
         return request.method == .head ? response.createHeadResponse() : response
     }
@@ -61,7 +75,8 @@ struct RequestMiddleware: RouterMiddleware {
             return Self.response(
                 APIError(status: 404, "There is no route \(request.uri.path.prefix(256)).", code: "not_found"))
         }
-        let allowed = methods.map(\.rawValue).joined(separator: ", ")
+        let allowed = (methods + [.options]).map(\.rawValue).joined(separator: ", ")
+        if request.method == .options { return Response(status: .noContent, headers: [.allow: allowed]) }
         var response = Self.response(
             APIError(
                 status: 405, "\(request.uri.path) does not take \(request.method.rawValue.prefix(32)); use \(allowed).",
@@ -98,4 +113,6 @@ struct RequestMiddleware: RouterMiddleware {
 extension HTTPField.Name {
     /// `X-Request-Id`, named in both directions.
     static let requestID = HTTPField.Name("X-Request-Id") ?? .server
+    /// `Server-Timing` (W3C): how long parts of the answer took.
+    static let serverTiming = HTTPField.Name("Server-Timing") ?? .server
 }

@@ -17,7 +17,8 @@ package final class WorkerClient: SequenceEngine {
     /// What the worker serves.
     package let description: WorkerDescription
     private let link: WorkerLink
-    private let grpc: GRPCClient<HTTP2ClientTransport.Posix>
+    private let address: WorkerAddress
+    private let tls: WorkerClientTLS?
     private let connection: Task<Void, Never>
 
     /// Connects and learns what the worker serves.
@@ -31,9 +32,14 @@ package final class WorkerClient: SequenceEngine {
         to address: WorkerAddress, tls: WorkerClientTLS? = nil, timeout: Duration = .seconds(10),
         onLost: @escaping @Sendable (EngineError) -> Void = { _ in }
     ) async throws(WorkerProtocolError) -> WorkerClient {
-        let grpc = GRPCClient(transport: try makeTransport(address, tls))
         let link = WorkerLink(address: address, onLost: onLost)
-        let connection = Task(executorPreference: LoopExecutor.client) { await run(link, grpc) }
+        let connection: Task<Void, Never>
+        if let direct = await DirectConnector.connect(address, link) {
+            connection = Task(executorPreference: LoopExecutor.client) { await run(link, direct) }
+        } else {
+            let grpc = GRPCClient(transport: try makeTransport(address, tls))
+            connection = Task(executorPreference: LoopExecutor.client) { await run(link, grpc) }
+        }
         let timer = Task {
             try await Task.sleep(for: timeout)
             link.settleHello(
@@ -42,7 +48,8 @@ package final class WorkerClient: SequenceEngine {
         defer { timer.cancel() }
         do throws(WorkerProtocolError) {
             let description = try await link.hello()
-            return WorkerClient(description: description, link: link, grpc: grpc, connection: connection)
+            return WorkerClient(
+                description: description, link: link, address: address, tls: tls, connection: connection)
         } catch {
             link.stop()
             connection.cancel()
@@ -51,12 +58,13 @@ package final class WorkerClient: SequenceEngine {
     }
 
     private init(
-        description: WorkerDescription, link: WorkerLink, grpc: GRPCClient<HTTP2ClientTransport.Posix>,
+        description: WorkerDescription, link: WorkerLink, address: WorkerAddress, tls: WorkerClientTLS?,
         connection: Task<Void, Never>
     ) {
         self.description = description
         self.link = link
-        self.grpc = grpc
+        self.address = address
+        self.tls = tls
         self.connection = connection
     }
 
@@ -108,21 +116,22 @@ package final class WorkerClient: SequenceEngine {
         options.timeout = .seconds(60)
         options.maxResponseMessageBytes = WorkerProtocol.maxWorkerMessageBytes
         do {
-            return try await WireWorker.Client(wrapping: grpc).describe(.with { $0.textFiles = true }, options: options)
-            {
-                response in
-                var files: [TextModelFiles.File] = []
-                var size = 0
-                for try await part in response.messages {
-                    guard case .chunk(let chunk) = part.part else { continue }
-                    size += chunk.data.count
-                    guard size <= TextModelFiles.maxBytes, files.count < 64 else {
-                        throw WorkerProtocolError(.protocolViolation, "The worker's text side is too large.")
+            return try await withGRPCClient(transport: try Self.makeTransport(address, tls)) { [options] grpc in
+                try await WireWorker.Client(wrapping: grpc).describe(.with { $0.textFiles = true }, options: options) {
+                    response in
+                    var files: [TextModelFiles.File] = []
+                    var size = 0
+                    for try await part in response.messages {
+                        guard case .chunk(let chunk) = part.part else { continue }
+                        size += chunk.data.count
+                        guard size <= TextModelFiles.maxBytes, files.count < 64 else {
+                            throw WorkerProtocolError(.protocolViolation, "The worker's text side is too large.")
+                        }
+                        if files.last?.name != chunk.name { files.append(.init(name: chunk.name, bytes: [])) }
+                        files[files.count - 1].bytes += chunk.data
                     }
-                    if files.last?.name != chunk.name { files.append(.init(name: chunk.name, bytes: [])) }
-                    files[files.count - 1].bytes += chunk.data
+                    return try TextModelFiles(files: files)
                 }
-                return try TextModelFiles(files: files)
             }
         } catch let error as RPCError {
             throw WorkerProtocolError(.unreachable, "The worker did not send its text side: \(error.message).")
@@ -164,6 +173,16 @@ package final class WorkerClient: SequenceEngine {
             throw WorkerProtocolError(
                 .invalidAddress, "A connection to \(address) cannot be made: check the certificates (\(error)).")
         }
+    }
+
+    /// Keeps a direct connection until it ends: the worker closes it, or the task is cancelled.
+    private static func run(_ link: WorkerLink, _ direct: DirectChannel) async {
+        await withTaskCancellationHandler {
+            await direct.closed()
+        } onCancel: {
+            direct.close()
+        }
+        await link.end(link.directFailure)
     }
 
     /// Keeps the connection until it ends.

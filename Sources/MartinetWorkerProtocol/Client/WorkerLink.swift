@@ -27,6 +27,9 @@ final class WorkerLink: Sendable {
         var isStopped = false
         /// The call that writes is over.
         var writesNoMore = false
+        /// Where messages go at once, in place of ``outgoing``.
+        var direct: DirectChannel?
+        var directFailure: String?
         var ending: EngineError?
     }
 
@@ -100,10 +103,24 @@ final class WorkerLink: Sendable {
     // MARK: To the worker
 
     func send(_ message: WireFrontendMessage) {
+        if let direct = state.withLock({ $0.ending == nil ? $0.direct : nil }) {
+            // A request that cannot be encoded does not exist: its texts are Swift's own.
+            if let frame = try? message.frame() { direct.send(frame) }
+            return
+        }
         wake {
             // After the end nobody would take it.
             if $0.ending == nil { $0.outgoing.append(message) }
         }
+    }
+
+    /// Sends what is to be sent by a direct connection from now on.
+    func attach(_ direct: DirectChannel) { state.withLock { $0.direct = direct } }
+
+    /// Why the direct connection was ended by our side; `nil` where it was not.
+    var directFailure: String? {
+        get { state.withLock(\.directFailure) }
+        set { state.withLock { $0.directFailure = newValue } }
     }
 
     /// Ends the connection from our side.

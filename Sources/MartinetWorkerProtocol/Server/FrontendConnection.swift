@@ -27,12 +27,18 @@ final class FrontendConnection: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Held while a message is taken and sent, so that messages go in the order in which they were made.
+    private let writing = Mutex(())
     private let engine: any SequenceEngine
     private let limits: WorkerServer.Limits
+    /// Where messages are written by whoever wakes it; `nil` where a task asks for ``messages()``.
+    private let direct: DirectChannel?
 
-    init(engine: any SequenceEngine, limits: WorkerServer.Limits) {
+    init(engine: any SequenceEngine, limits: WorkerServer.Limits, direct: DirectChannel? = nil) {
         self.engine = engine
         self.limits = limits
+        self.direct = direct
+        direct?.whenWritable { [weak self] in self?.flush() }
     }
 
     /// Requests that have not ended.
@@ -159,6 +165,27 @@ final class FrontendConnection: Sendable {
             return state.waiter
         }
         waiter?.resume()
+        if let direct { write(to: direct) }
+    }
+
+    /// Writes what is ready, unless the frontend has yet to read what went before.
+    private func write(to direct: DirectChannel) {
+        let isOver = writing.withLock { _ in
+            guard !direct.isBlocked else { return false }
+            let (isReady, ends) = state.withLock { state in
+                state.writingSince = nil
+                return (state.isReady, state.ends)
+            }
+            if isReady {
+                // A message that cannot be encoded is one that the frontend could not make sense of either.
+                let frames = takeReady().compactMap { try? $0.frame() }
+                direct.send(Array(frames.joined()))
+            }
+            let isBlocked = direct.isBlocked
+            state.withLock { if !isBlocked { $0.writingSince = nil } }
+            return ends && !isBlocked
+        }
+        if isOver { direct.close() }
     }
 
     /// All that is ready; waits for something. Empty at the end, or when the task is cancelled.

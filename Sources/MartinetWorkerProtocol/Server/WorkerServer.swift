@@ -3,6 +3,7 @@ internal import GRPCCore
 internal import GRPCNIOTransportHTTP2Posix
 package import MartinetEngine
 package import MartinetModels
+internal import NIOCore
 internal import SwiftProtobuf
 internal import Synchronization
 
@@ -36,6 +37,8 @@ package final class WorkerServer: Sendable {
     package let address: WorkerAddress
     private let state = Mutex(State())
     private let socket: Mutex<ListeningSocket>
+    /// For frontends of the same machine; `nil` where the address is no Unix socket's.
+    private let directSocket: Mutex<ListeningSocket>?
     private let engine: any SequenceEngine
     private let description: WorkerDescription
     private let textFiles: TextModelFiles
@@ -60,6 +63,10 @@ package final class WorkerServer: Sendable {
         let socket = try ListeningSocket(address)
         self.address = socket.address
         self.socket = Mutex(socket)
+        directSocket =
+            if let address = DirectListener.address(beside: self.address) {
+                Mutex(try ListeningSocket(address))
+            } else { nil }
         self.engine = engine
         self.description = description
         self.textFiles = textFiles
@@ -113,6 +120,13 @@ package final class WorkerServer: Sendable {
                             try await server.serve()
                         } catch  where self.state.withLock(\.drains) {
                             // It was told to end before it had begun, or had to be cut short.
+                        }
+                    }
+                    if let descriptor = self.directSocket?.withLock({ $0.takeDescriptor() }) {
+                        group.addTask {
+                            try await DirectListener.run(Int32(descriptor), accept: self.accept)
+                            // It ends with the task only; what else ends it must not end the worker.
+                            try await Task.sleep(for: .seconds(Int64.max))
                         }
                     }
                     group.addTask {
@@ -182,11 +196,8 @@ package final class WorkerServer: Sendable {
     ) async throws {
         try await response.write(.with { $0.hello = WireDescription(description) })
         let connection = FrontendConnection(engine: engine, limits: limits)
-        state.withLock { $0.connections[ObjectIdentifier(connection)] = connection }
-        defer {
-            connection.close()
-            _ = state.withLock { $0.connections.removeValue(forKey: ObjectIdentifier(connection)) }
-        }
+        add(connection)
+        defer { remove(connection) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.read(messages, of: connection) }
             group.addTask {
@@ -194,12 +205,7 @@ package final class WorkerServer: Sendable {
                     try await response.write(contentsOf: ready)
                 }
             }
-            group.addTask {
-                while true {
-                    try connection.beat(draining: self.state.withLock { $0.drains })
-                    try await Task.sleep(for: WorkerProtocol.heartbeatInterval)
-                }
-            }
+            group.addTask { try await self.beat(connection) }
             // Whichever ends first ends the others: the frontend closed, the worker drained, or one of them failed.
             defer { group.cancelAll() }
             try await group.next()
@@ -209,17 +215,56 @@ package final class WorkerServer: Sendable {
     private func read(
         _ messages: RPCAsyncSequence<WireFrontendMessage, any Error>, of connection: FrontendConnection
     ) async throws {
-        for try await message in messages {
-            switch message.message {
-            case .submit(let submission) where state.withLock(\.drains):
-                connection.refuse(
-                    submission.request,
-                    EngineError(.unavailable, "The worker is shutting down and takes no new requests."))
-            case .submit(let submission): try connection.submit(submission)
-            case .cancel(let cancellation): connection.cancel(cancellation)
-            case .drain: drain()
-            case nil: throw WorkerProtocolError(.protocolViolation, "A message of an unknown kind came.")
-            }
+        for try await message in messages { try take(message, of: connection) }
+    }
+
+    private func add(_ connection: FrontendConnection) {
+        state.withLock { $0.connections[ObjectIdentifier(connection)] = connection }
+    }
+
+    private func remove(_ connection: FrontendConnection) {
+        connection.close()
+        _ = state.withLock { $0.connections.removeValue(forKey: ObjectIdentifier(connection)) }
+    }
+
+    private func beat(_ connection: FrontendConnection) async throws {
+        while true {
+            try connection.beat(draining: state.withLock(\.drains))
+            try await Task.sleep(for: WorkerProtocol.heartbeatInterval)
+        }
+    }
+
+    private func take(
+        _ message: WireFrontendMessage, of connection: FrontendConnection
+    ) throws(WorkerProtocolError) {
+        switch message.message {
+        case .submit(let submission) where state.withLock(\.drains):
+            connection.refuse(
+                submission.request,
+                EngineError(.unavailable, "The worker is shutting down and takes no new requests."))
+        case .submit(let submission): try connection.submit(submission)
+        case .cancel(let cancellation): connection.cancel(cancellation)
+        case .drain: drain()
+        case nil: throw WorkerProtocolError(.protocolViolation, "A message of an unknown kind came.")
+        }
+    }
+
+    /// Takes a frontend that came by the direct socket.
+    private func accept(_ channel: any Channel) throws -> any ChannelHandler {
+        let direct = try DirectChannel(channel)
+        direct.send(try WireWorkerMessage.with { $0.hello = WireDescription(description) }.frame())
+        let connection = FrontendConnection(engine: engine, limits: limits, direct: direct)
+        add(connection)
+        let heart = Task(executorPreference: LoopExecutor.server) {
+            // A frontend that does not read is disconnected.
+            do { try await self.beat(connection) } catch { direct.close() }
+        }
+        return FrameHandler<WireFrontendMessage>(maxBytes: WorkerProtocol.maxFrontendMessageBytes) {
+            try self.take($0, of: connection)
+        } onEnd: { _ in
+            heart.cancel()
+            self.remove(connection)
+            direct.close()
         }
     }
 }

@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import MartinetModels
 import MartinetServer
+import MartinetWebSocketHTTP
 import NIOCore
 
 /// A server on its address, and what keeps it from there.
@@ -16,7 +17,11 @@ enum Listening {
                 Console.output("gRPC       \(host):\(port)")
             } onReady: { port in
                 let seconds = String(format: "%.2f", (ContinuousClock.now - begin) / .seconds(1))
-                Console.output("Ready in \(seconds) s on http://\(host):\(port)")
+                let scheme = configuration.tls == nil ? "http" : "https"
+                let places =
+                    (configuration.listensOnPort ? ["\(scheme)://\(host):\(port)"] : [])
+                    + (configuration.unixSocket.map { ["unix:\($0)"] } ?? [])
+                Console.output("Ready in \(seconds) s on \(places.joined(separator: " and "))")
                 StartupMemory.release()
             }
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
@@ -25,6 +30,10 @@ enum Listening {
                     + "another with --port.")
         } catch let error as IOError where error.errnoCode == EACCES {
             throw CommandFailure("Port \(configuration.port) needs more rights than this user has; try --port 8000.")
+        } catch let error as UnixSocketError {
+            throw CommandFailure(error.description)
+        } catch let error as ServerCertificates.LoadError {
+            throw CommandFailure(error.description)
         } catch let error as SocketAddressError {
             throw CommandFailure("The address \(configuration.host) cannot be used: \(error).")
         }

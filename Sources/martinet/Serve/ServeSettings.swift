@@ -269,6 +269,24 @@ struct ServerFlags: ParsableArguments {
     @Option(help: "The port to listen on; 0 takes a free one (8000).")
     var port: Int?
 
+    @Option(help: "A Unix socket to listen on beside the port (none).")
+    var unixSocket: String?
+
+    @Flag(help: "Listen on the Unix socket alone.")
+    var noPort = false
+
+    @Option(help: "Encrypt the port with this certificate, a PEM file that is read again when it changes (none).")
+    var tlsCertificate: String?
+
+    @Option(help: "The certificate's private key, a PEM file.")
+    var tlsKey: String?
+
+    @Option(help: "Take only clients with a certificate of these authorities, a PEM file (none).")
+    var tlsClientCa: String?
+
+    @Option(help: "An origin whose pages may use the server, or * for all; may be given several times (none).")
+    var corsOrigin: [String] = []
+
     @Option(help: "A port of its own for probes and metrics, answered even when every other thread is busy (none).")
     var healthPort: Int?
 
@@ -283,6 +301,27 @@ struct ServerFlags: ParsableArguments {
 
     @Option(help: "Most bytes of a request's body (32MiB).")
     var maxBodyBytes: String?
+
+    @Option(help: "Most bytes of a request's head (64KiB).")
+    var maxHeaderBytes: String?
+
+    @Option(help: "Most connections at once (three quarters of the files that may be open, at most 100000).")
+    var maxConnections: Int?
+
+    @Option(help: "Seconds that a request's head may take, and its body beside a second for each KiB (30).")
+    var requestTimeout: Double?
+
+    @Option(help: "Seconds that a connection may rest between two requests (75).")
+    var idleTimeout: Double?
+
+    @Option(help: "Seconds of silence after which a stream gets a comment that keeps it alive; 0 for never (15).")
+    var sseKeepAlive: Double?
+
+    @Option(help: "Most bytes of a message on a WebSocket (8MiB).")
+    var maxWebsocketMessage: String?
+
+    @Option(help: "Most generations at once on one WebSocket (64).")
+    var maxWebsocketGenerations: Int?
 
     @Option(help: "Seconds that running requests get when the server is told to stop (30).")
     var drainTimeout: Double?
@@ -319,9 +358,64 @@ struct ServerFlags: ParsableArguments {
             configuration.sessionHeader = name
         }
         if let value = try settings.bytes("max-body-bytes", maxBodyBytes) { configuration.maxBodyBytes = value }
+        try listening(settings, &configuration)
+        try limits(settings, &configuration)
         if let value = try settings.seconds("drain-timeout", drainTimeout) { configuration.drainTimeout = value }
         if let value = try settings.seconds("stall-timeout", stallTimeout) { configuration.stallTimeout = value }
         return configuration
+    }
+
+    private func listening(_ settings: Settings, _ configuration: inout ServerConfiguration) throws {
+        configuration.unixSocket = settings.text("unix-socket", unixSocket)
+        // What the system's structure for such addresses holds.
+        if let path = configuration.unixSocket, !(1...107).contains(path.utf8.count) {
+            throw ValidationError("--unix-socket must be a path of at most 107 bytes, but has \(path.utf8.count).")
+        }
+        if try settings.value("no-port", noPort ? true : nil, kind: "true or false") ?? false {
+            guard configuration.unixSocket != nil else {
+                throw ValidationError("--no-port needs --unix-socket: a server must listen somewhere.")
+            }
+            configuration.listensOnPort = false
+        }
+        let certificate = settings.text("tls-certificate", tlsCertificate)
+        let key = settings.text("tls-key", tlsKey)
+        let authorities = settings.text("tls-client-ca", tlsClientCa)
+        guard (certificate == nil) == (key == nil) else {
+            throw ValidationError("--tls-certificate and --tls-key belong together.")
+        }
+        if let certificate, let key {
+            configuration.tls = .init(certificate: certificate, key: key, clientAuthorities: authorities)
+        } else if authorities != nil {
+            throw ValidationError("--tls-client-ca needs --tls-certificate and --tls-key.")
+        }
+        configuration.corsOrigins =
+            corsOrigin.isEmpty
+            ? settings.text("cors-origin", nil)?.split(separator: ",").map(String.init) ?? [] : corsOrigin
+        for origin in configuration.corsOrigins where origin != "*" && !origin.contains("://") {
+            throw ValidationError("--cors-origin must be * or such as https://chat.example, but is `\(origin)`.")
+        }
+    }
+
+    private func limits(_ settings: Settings, _ configuration: inout ServerConfiguration) throws {
+        if let value = try settings.bytes("max-header-bytes", maxHeaderBytes) {
+            guard (1024...1 << 20).contains(value) else {
+                throw ValidationError("--max-header-bytes must be from 1KiB to 1MiB, but is \(value).")
+            }
+            configuration.maxHeaderBytes = value
+        }
+        configuration.maxConnections = try settings.integer("max-connections", maxConnections, in: 1...1_000_000)
+        if let value = try settings.seconds("request-timeout", requestTimeout) { configuration.requestTimeout = value }
+        if let value = try settings.seconds("idle-timeout", idleTimeout) { configuration.idleTimeout = value }
+        if let value = try settings.seconds("sse-keep-alive", sseKeepAlive) { configuration.keepAlive = value }
+        if let value = try settings.bytes("max-websocket-message", maxWebsocketMessage) {
+            guard (1024...1 << 30).contains(value) else {
+                throw ValidationError("--max-websocket-message must be from 1KiB to 1GiB, but is \(value).")
+            }
+            configuration.maxWebSocketMessageBytes = value
+        }
+        if let value = try settings.integer("max-websocket-generations", maxWebsocketGenerations, in: 1...65_536) {
+            configuration.maxWebSocketGenerations = value
+        }
     }
 
     /// The names that the command line's model is served under; empty where none is given.

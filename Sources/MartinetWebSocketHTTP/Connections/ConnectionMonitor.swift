@@ -1,8 +1,8 @@
 internal import NIOCore
 internal import Synchronization
 
-/// Tells who works for a connection's client that the client has left.
-final class ConnectionMonitor: Sendable {
+/// Tells who works for a client that the client has left: of a connection, or of one stream of an HTTP/2 connection.
+package final class ConnectionMonitor: Sendable {
     private struct State {
         var isClosed = false
         var nextID = 0
@@ -11,8 +11,11 @@ final class ConnectionMonitor: Sendable {
 
     private let state = Mutex(State())
 
+    /// A monitor of a client that is there.
+    package init() {}
+
     /// Runs the action when the client leaves, or now where it has; returns what ``remove(_:)`` takes.
-    func onClose(_ action: @escaping @Sendable () -> Void) -> Int {
+    package func onClose(_ action: @escaping @Sendable () -> Void) -> Int {
         let id: Int? = state.withLock { state in
             guard !state.isClosed else { return nil }
             state.nextID += 1
@@ -24,11 +27,12 @@ final class ConnectionMonitor: Sendable {
     }
 
     /// Forgets an action.
-    func remove(_ id: Int) {
+    package func remove(_ id: Int) {
         state.withLock { _ = $0.observers.removeValue(forKey: id) }
     }
 
-    func close() {
+    /// Says that the client has left.
+    package func close() {
         let observers = state.withLock { state in
             state.isClosed = true
             defer { state.observers = [:] }
@@ -38,10 +42,10 @@ final class ConnectionMonitor: Sendable {
     }
 }
 
-/// Sits in each connection's pipeline and hears that the client closed its side.
+/// Sits in the pipeline of a connection, or of a stream of one, and hears that the client closed its side.
 ///
-/// A client that only half-closes counts as gone: no client of language models does so while it waits, and a client that
-/// was killed looks just like it.
+/// A client that only half-closes counts as gone: no client of a slow answer does so while it waits, and a client that
+/// was killed looks just like it. (The end of an HTTP/2 request is no such event.)
 final class DisconnectHandler: ChannelInboundHandler, RemovableChannelHandler, Sendable {
     typealias InboundIn = NIOAny
 
@@ -55,12 +59,5 @@ final class DisconnectHandler: ChannelInboundHandler, RemovableChannelHandler, S
     func channelInactive(context: ChannelHandlerContext) {
         monitor.close()
         context.fireChannelInactive()
-    }
-}
-
-extension Channel {
-    /// The connection's monitor; absent on channels of tests that have no connection.
-    func connectionMonitor() async -> ConnectionMonitor? {
-        try? await pipeline.handler(type: DisconnectHandler.self).map(\.monitor).get()
     }
 }
