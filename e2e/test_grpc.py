@@ -366,3 +366,30 @@ def test_the_end_is_orderly(start, stubs):
             tokens += sum(len(output.token_ids) for output in part.outputs)
         assert tokens == 300
         assert server.process.wait(20) == 0
+
+
+CERTIFICATES = ROOT / "Tests/MartinetWorkerProtocolTests/Fixtures"
+
+
+def test_certificates(start, stubs):
+    """With --tls-certificate gRPC is encrypted too; with --tls-client-ca who has no certificate is not let in."""
+    server = start(
+        "--grpc-port", "0", "--tls-certificate", CERTIFICATES / "worker.pem", "--tls-key", CERTIFICATES / "worker.key",
+        "--tls-client-ca", CERTIFICATES / "authority.pem")
+    authority = (CERTIFICATES / "authority.pem").read_bytes()
+    identity = [(CERTIFICATES / name).read_bytes() for name in ("frontend.key", "frontend.pem")]
+    for credentials, is_let_in in [
+        (grpc.ssl_channel_credentials(authority, *identity), True), (grpc.ssl_channel_credentials(authority), False),
+    ]:
+        options = [("grpc.ssl_target_name_override", "localhost")]
+        with grpc.secure_channel(grpc_address(server), credentials, options) as channel:
+            call = lambda: stubs[1].InferenceStub(channel).ListModels(stubs[0].ListModelsRequest(), timeout=20)
+            if is_let_in:
+                assert call().models[0].name == "smollm2"
+            else:
+                with pytest.raises(grpc.RpcError) as caught:
+                    call()
+                assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    with grpc.insecure_channel(grpc_address(server)) as channel:
+        with pytest.raises(grpc.RpcError):
+            stubs[1].InferenceStub(channel).ListModels(stubs[0].ListModelsRequest(), timeout=5)
