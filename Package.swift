@@ -116,14 +116,26 @@ if !coreOnly {
             [
                 "MartinetAPI", "MartinetEngine", "MartinetFleet", "MartinetGrammars", "MartinetJSON", "MartinetModels",
                 "MartinetStorage", "MartinetTelemetry", "MartinetTemplates", "MartinetTokenizers", "MartinetUpstreams",
-                "MartinetWebSocketHTTP",
-                "MartinetWorkerProtocol",
+                "MartinetInferenceProtocol", "MartinetWebSocketHTTP", "MartinetWorkerProtocol",
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
+                .product(name: "NIOCertificateReloading", package: "swift-nio-extras"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+        // What clients speak over gRPC, generated from `Protos/`.
+        module(
+            "MartinetInferenceProtocol",
+            [
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ]),
         // The engine behind a socket: the gRPC schema of `Protos/`, its server and its client.
         module(
@@ -209,9 +221,13 @@ if !coreOnly {
         tests(
             "MartinetServerTests",
             [
-                "MartinetServer", "MartinetAPI", "MartinetFleet", "MartinetStorage", "MartinetTelemetry",
-                "MartinetTestKit", "MartinetWebSocketHTTP",
+                "MartinetServer", "MartinetAPI", "MartinetFleet", "MartinetInferenceProtocol", "MartinetStorage",
+                "MartinetTelemetry", "MartinetTestKit", "MartinetWebSocketHTTP",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),

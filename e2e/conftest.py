@@ -31,7 +31,7 @@ class Server:
     def _ready(self, seconds: float) -> str:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if found := re.search(r"Ready in .* on (http://\S+)", self.out.read_text()):
+            if found := re.search(r"Ready in .* on (https?://\S+)", self.out.read_text()):
                 return found.group(1)
             if self.process.poll() is not None:
                 break

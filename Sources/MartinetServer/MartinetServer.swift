@@ -143,13 +143,23 @@ public struct MartinetServer: Sendable {
     /// Listens until SIGTERM or SIGINT, then ends in order: readiness fails, running requests end, the engine stops, the
     /// socket closes.
     ///
-    /// - Parameter onReady: runs with the port once the server listens; 0 where it listens on a Unix socket alone.
-    public func run(onReady: @escaping @Sendable (Int) async -> Void) async throws {
+    /// - Parameters:
+    ///   - onRPC: runs with gRPC's port, where it has one, once that listens.
+    ///   - onReady: runs with the port once the server listens; 0 where it listens on a Unix socket alone.
+    public func run(
+        onRPC: @escaping @Sendable (Int) async -> Void = { _ in },
+        onReady: @escaping @Sendable (Int) async -> Void
+    ) async throws {
         let drain = DrainService(
             state: state, directory: directory, timeout: configuration.drainTimeout, logger: logger)
+        let rpc = try rpc()
         // The last to start is the first to stop.
         var services: [any ServiceLifecycle.Service] = [MetricsSampler(metrics: metrics)]
-        services += try listeners(onReady: onReady)
+        if let rpc { services.append(rpc) }
+        services += try listeners { port in
+            if let port = await rpc?.port { await onRPC(port) }
+            await onReady(port)
+        }
         services.append(drain)
         if let certificates = try certificates.get() {
             services.insert(CertificateService(certificates: certificates, logger: logger), at: 0)
@@ -191,20 +201,41 @@ public struct MartinetServer: Sendable {
             version: configuration.version)
     }
 
-    private var routes: [any RouteGroup] {
-        let runner = GenerationRunner(
-            state: state, metrics: metrics, logger: logger, keepAlive: configuration.keepAlive)
+    private var calls: CallRouter {
         let forwarder = UpstreamForwarder(state: state, metrics: metrics, logger: logger)
-        let calls = CallRouter(
-            directory: directory, runner: runner,
+        return CallRouter(
+            directory: directory,
+            runner: GenerationRunner(
+                state: state, metrics: metrics, logger: logger, keepAlive: configuration.keepAlive),
             dispatcher: RequestDispatcher(directory: directory, forwarder: forwarder, logger: logger),
             maxBodyBytes: configuration.maxBodyBytes,
             sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session,
             isStrict: configuration.strictRequests)
+    }
+
+    /// The gRPC server; `nil` where it has no port.
+    ///
+    /// - Throws: where the host's name has no address, or certificates cannot be used.
+    package func rpc() throws -> RPCServer? {
+        guard let port = configuration.grpcPort else { return nil }
+        let calls = calls
+        let rpc = RPCCalls(
+            metrics: RPCMetrics(metrics.registry), sessionKey: configuration.sessionHeader.lowercased(), logger: logger)
+        return try RPCServer(
+            host: configuration.host, port: port, tls: configuration.tls, maxMessageBytes: configuration.maxBodyBytes,
+            services: [
+                InferenceRPCs(calls: calls, rpc: rpc), OpenInferenceRPCs(calls: calls, rpc: rpc, pages: pages),
+                HealthRPCs(pages: pages), ReflectionRPCs(descriptors: try ServiceDescriptors()),
+            ], logger: logger)
+    }
+
+    private var routes: [any RouteGroup] {
+        let calls = calls
         let stored = storage.map { DatabaseResponseStore(table: $0.responses, gate: StorageGate(logger: logger)) }
         var groups: [any RouteGroup] = [
             StatusRoutes(pages: pages), InferenceRoutes(calls: calls), EmbeddingRoutes(calls: calls),
             AnthropicRoutes(calls: calls), ResponsesRoutes(calls: calls, store: stored),
+            OpenInferenceRoutes(calls: calls, pages: pages),
             WebSocketRoutes(origins: CrossOriginPolicy(configuration.corsOrigins)),
         ]
         if let fleet { groups.append(AdminRoutes(fleet: fleet)) }

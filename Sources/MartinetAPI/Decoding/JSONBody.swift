@@ -1,4 +1,4 @@
-internal import MartinetJSON
+package import MartinetJSON
 
 /// A request's body, parsed once: what routing looks at, and what every surface decodes.
 public struct JSONBody: Sendable {
@@ -22,6 +22,12 @@ public struct JSONBody: Sendable {
             throw .invalid(nil, "The body must be a JSON object, got \(value.kind).", code: "invalid_type")
         }
         self.bytes = bytes
+    }
+
+    /// What a surface without JSON says, as a body that would say the same: so that all are checked alike.
+    package init(members: [(key: String, value: JSONValue)]) {
+        value = .object(members)
+        bytes = []
     }
 
     /// A reader of its members.

@@ -30,14 +30,17 @@ public struct TokenizeRequest: Sendable {
         try reader.end()
     }
 
+    /// The tokens.
+    public func tokens(model: ServedModel, service: any InferenceService) throws(APIError) -> [Int32] {
+        switch source {
+        case .prompt(let prompt, let special): try prompt.encode(for: model, addSpecialTokens: special)
+        case .conversation(let conversation): try conversation.encode(service, model: model)
+        }
+    }
+
     /// The answer: `{"count","max_model_len","tokens","token_strs"}`.
     public func body(model: ServedModel, service: any InferenceService) throws(APIError) -> [UInt8] {
-        let tokens =
-            switch source {
-            case .prompt(let prompt, let special):
-                try prompt.encode(for: model, addSpecialTokens: special)
-            case .conversation(let conversation): try conversation.encode(service, model: model)
-            }
+        let tokens = try tokens(model: model, service: service)
         var writer = JSONWriter()
         writer.object { writer in
             writer.field("count", tokens.count)
@@ -71,10 +74,13 @@ public struct DetokenizeRequest: Sendable {
         try reader.end()
     }
 
+    /// The text.
+    public func text(model: ServedModel) -> String { model.tokenizer.decode(tokens, includeSpecial: true) }
+
     /// The answer: `{"prompt"}`.
     public func body(model: ServedModel) -> [UInt8] {
         var writer = JSONWriter()
-        writer.object { $0.field("prompt", model.tokenizer.decode(tokens, includeSpecial: true)) }
+        writer.object { $0.field("prompt", text(model: model)) }
         return writer.bytes
     }
 }

@@ -29,6 +29,8 @@ public struct ServerConfiguration: Sendable, Hashable {
     public var tls: TLS?
     /// A port of its own for probes and metrics, answered by a thread of its own; 0 takes any that is free.
     public var healthPort: Int?
+    /// A port of its own for gRPC; 0 takes any that is free, none leaves it off.
+    public var grpcPort: Int?
     /// The header that names the conversation which a request belongs to.
     public var sessionHeader = "X-Session-Id"
     /// Refuses requests with fields that the server does not know.

@@ -84,7 +84,11 @@ final class RequestRecord: Sendable {
         if let outcome = facts.outcome { metadata["outcome"] = "\(outcome)" }
         if !facts.upstreams.isEmpty { metadata["upstreams"] = "\(facts.upstreams.joined(separator: ","))" }
         // Probes come every few seconds and say nothing new.
-        let isProbe = ["/health", "/livez", "/readyz", "/startupz", "/metrics", "/ping"].contains(facts.path)
+        let isProbe = [
+            "/health", "/livez", "/readyz", "/startupz", "/metrics", "/ping", "/v2/health/live", "/v2/health/ready",
+            "/inference.GRPCInferenceService/ServerLive", "/inference.GRPCInferenceService/ServerReady",
+            "/inference.GRPCInferenceService/ModelReady",
+        ].contains(facts.path)
         logger.log(level: isProbe ? .debug : .info, "request", metadata: metadata)
     }
 }

@@ -16,44 +16,70 @@ struct GenerationRunner: Sendable {
     /// How long a stream may be silent before a comment says that it lives; zero for ever.
     var keepAlive = Duration.zero
 
+    /// Who asks: what is known of the request, and whether its client is still there.
+    struct Caller: Sendable {
+        let record: RequestRecord
+        let monitor: ConnectionMonitor?
+    }
+
     /// What a request that came to its end brought, for all its prompts.
     func collect(
         _ requests: [InferenceRequest], on deployment: Deployment, context: MartinetContext
     ) async throws -> [InferenceResult] {
-        try state.beginGeneration()
-        defer { state.endGeneration() }
-        var record = GenerationRecord(
-            requests, metrics: metrics, model: metrics.model(deployment), counts: !context.record.isShadow)
-        var outcome = ServerMetrics.Outcome.failure
-        defer { finish(record, outcome, context: context) }
-        let merger = EventMerger(try submit(requests, to: deployment.service))
-        defer { merger.cancel() }
-        let monitor = context.connection?.monitor
-        let observer = monitor?.onClose { merger.cancel() }
-        defer { if let observer { monitor?.remove(observer) } }
+        try await collect(
+            requests, on: deployment, for: Caller(record: context.record, monitor: context.connection?.monitor))
+    }
 
+    /// What a request that came to its end brought, for all its prompts.
+    func collect(
+        _ requests: [InferenceRequest], on deployment: Deployment, for caller: Caller
+    ) async throws -> [InferenceResult] {
         var results = requests.map { request in
             InferenceResult(promptTokenCount: request.prompt.count, sampleCount: request.sampleCount)
         }
+        _ = try await follow(requests, on: deployment, for: caller) { batch in
+            for (prompt, events) in batch { for event in events { results[prompt].add(event) } }
+        }
+        return results
+    }
+
+    /// Hands over what a request brings as it comes, and waits while that is taken.
+    ///
+    /// - Returns: the tokens that it took.
+    func follow(
+        _ requests: [InferenceRequest], on deployment: Deployment, for caller: Caller,
+        _ take: (EventMerger.Batch) async throws -> Void
+    ) async throws -> Usage {
+        try state.beginGeneration()
+        defer { state.endGeneration() }
+        var record = GenerationRecord(
+            requests, metrics: metrics, model: metrics.model(deployment), counts: !caller.record.isShadow)
+        var outcome = ServerMetrics.Outcome.failure
+        defer { finish(record, outcome, caller.record) }
+        let merger = EventMerger(try submit(requests, to: deployment.service))
+        defer { merger.cancel() }
+        let observer = caller.monitor?.onClose { merger.cancel() }
+        defer { if let observer { caller.monitor?.remove(observer) } }
         do {
             while let batch = try await merger.next() {
                 let now = ContinuousClock.now
                 for (prompt, events) in batch {
-                    for event in events {
-                        record.add(event, prompt: prompt, at: now)
-                        results[prompt].add(event)
-                    }
+                    for event in events { record.add(event, prompt: prompt, at: now) }
                 }
+                try await take(batch)
             }
-        } catch {
+        } catch let error as EngineError {
             throw APIError(error)
+        } catch {
+            // What takes the events fails where their reader has left.
+            merger.cancel()
         }
         guard !merger.isCancelled else {
             outcome = .disconnect
             throw APIError(status: 499, "The client left.", code: "client_closed_request")
         }
         outcome = .success
-        return results
+        return record.usage
     }
 
     /// A stream of events. The engine takes the request before the head is sent, so that a refusal has its status.
@@ -77,7 +103,7 @@ struct GenerationRunner: Sendable {
             // The other prompts' streams must not go on for nobody.
             started?.cancel()
             state.endGeneration()
-            finish(record, .failure, context: context)
+            finish(record, .failure, context.record)
             throw (error as? EngineError).map(APIError.init) ?? error
         }
         // The body's writer may never run where the client left already; then this one's end ends the request.
@@ -85,7 +111,7 @@ struct GenerationRunner: Sendable {
             merger.cancel()
             state.endGeneration()
             guard !isWritten else { return }
-            finish(record, .disconnect, context: context)
+            finish(record, .disconnect, context.record)
             context.record.write(to: logger)
         }
         var headers: HTTPFields = [.contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache"]
@@ -112,7 +138,7 @@ struct GenerationRunner: Sendable {
         var encoding = encoding
         var outcome = ServerMetrics.Outcome.disconnect
         defer {
-            finish(record, outcome, context: context)
+            finish(record, outcome, context.record)
             context.record.write(to: logger)
         }
         var json = JSONWriter()
@@ -172,9 +198,9 @@ struct GenerationRunner: Sendable {
         return streams
     }
 
-    private func finish(_ record: GenerationRecord, _ outcome: ServerMetrics.Outcome, context: MartinetContext) {
+    private func finish(_ record: GenerationRecord, _ outcome: ServerMetrics.Outcome, _ request: RequestRecord) {
         record.finish(outcome)
-        context.record.update { facts in
+        request.update { facts in
             facts.usage = record.usage
             facts.firstTokenSeconds = record.firstTokenSeconds
             facts.outcome = outcome.rawValue

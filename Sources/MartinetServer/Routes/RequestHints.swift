@@ -36,6 +36,12 @@ struct RequestHints: Sendable {
         deadline = .now + .milliseconds(Int(limit.rounded(.up)))
     }
 
+    /// What was said elsewhere than in headers.
+    init(deadline: ContinuousClock.Instant?, session: String?) {
+        self.deadline = deadline
+        self.session = session
+    }
+
     /// The same requests with what the headers say.
     func applied(to requests: [InferenceRequest]) -> [InferenceRequest] {
         requests.map { request in

@@ -94,7 +94,7 @@ struct RequestMiddleware: RouterMiddleware {
     }
 
     /// The client's id where it is short and plain, else a new one.
-    private static func requestID(_ given: String?) -> String {
+    static func requestID(_ given: String?) -> String {
         if let given, (1...128).contains(given.utf8.count), given.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) {
             return given
         }

@@ -47,6 +47,12 @@ struct StatusPages: Sendable {
         return Self.status("ready")
     }
 
+    /// Whether requests may come: what `/readyz` says.
+    var isReady: Bool { state.isReady && !state.isDraining && problem == nil }
+
+    /// Whether the process does its work, or could: what `/livez` says.
+    var isLive: Bool { isWedged == nil }
+
     private var isWedged: String? {
         let seconds = directory.secondsSinceProgress
         guard seconds > stallTimeout / .seconds(1) else { return nil }

@@ -13,8 +13,10 @@ enum Listening {
         _ server: MartinetServer, _ configuration: ServerConfiguration, since begin: ContinuousClock.Instant
     ) async throws {
         do {
+            let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
             try await server.run { port in
-                let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
+                Console.output("gRPC       \(host):\(port)")
+            } onReady: { port in
                 let seconds = String(format: "%.2f", (ContinuousClock.now - begin) / .seconds(1))
                 let scheme = configuration.tls == nil ? "http" : "https"
                 let places =

@@ -291,6 +291,9 @@ struct ServerFlags: ParsableArguments {
     @Option(help: "A port of its own for probes and metrics, answered even when every other thread is busy (none).")
     var healthPort: Int?
 
+    @Option(help: "A port of its own for gRPC; 0 takes a free one (none).")
+    var grpcPort: Int?
+
     @Option(help: "The header that names a request's conversation, for routing by it (X-Session-Id).")
     var sessionHeader: String?
 
@@ -357,6 +360,7 @@ struct ServerFlags: ParsableArguments {
         if let value = settings.text("host", host) { configuration.host = value }
         if let value = try settings.integer("port", port, in: 0...65535) { configuration.port = value }
         configuration.healthPort = try settings.integer("health-port", healthPort, in: 0...65535)
+        configuration.grpcPort = try settings.integer("grpc-port", grpcPort, in: 0...65535)
         if let name = settings.text("session-header", sessionHeader) {
             guard !name.isEmpty, name.utf8.allSatisfy({ $0 == 0x2D || ($0.isAlphanumeric) }) else {
                 throw ValidationError("--session-header must be a header's name, but is `\(name)`.")
