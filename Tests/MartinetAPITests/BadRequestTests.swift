@@ -74,8 +74,39 @@ struct BadRequest: Sendable, CustomStringConvertible {
         .init("\"priority\":1.5", "priority", "out_of_range"),
         .init("\"cache_salt\":\"\"", "cache_salt", "invalid_value"),
         .init("\"truncate_prompt_tokens\":0", "truncate_prompt_tokens", "out_of_range"),
-        .init("\"guided_json\":{}", "guided_json", "unsupported_parameter"),
-        .init("\"structured_outputs\":{\"choice\":[]}", "structured_outputs", "unsupported_parameter"),
+        .init("\"guided_json\":5", "guided_json", "invalid_type"),
+        .init("\"guided_json\":\"{\"", "guided_json", "invalid_value"),
+        .init("\"guided_json\":{},\"guided_regex\":\"a\"", "guided_regex", "invalid_value"),
+        .init("\"guided_choice\":[\"a\",\"\"]", "guided_choice[1]", "invalid_type"),
+        .init("\"guided_whitespace_pattern\":\" \"", "guided_whitespace_pattern", "unsupported_parameter"),
+        .init("\"structured_outputs\":{}", "structured_outputs", "invalid_value"),
+        .init("\"structured_outputs\":{\"choice\":[]}", "structured_outputs.choice", "invalid_value"),
+        .init("\"structured_outputs\":{\"json\":[]}", "structured_outputs.json", "invalid_type"),
+        .init(
+            "\"structured_outputs\":{\"regex\":\"a\",\"grammar\":\"b\"}", "structured_outputs.grammar",
+            "invalid_value"),
+        .init(
+            "\"structured_outputs\":{\"structural_tag\":\"a\",\"regex\":\"a\"}", "structured_outputs.structural_tag",
+            "unsupported_parameter"),
+        .init(
+            "\"response_format\":{\"type\":\"json_object\"},\"guided_regex\":\"a\"", "guided_regex", "invalid_value"),
+        .init("\"response_format\":{}", "response_format.type", "invalid_value"),
+        .init("\"response_format\":{\"type\":\"xml\"}", "response_format.type", "invalid_value"),
+        .init(
+            "\"response_format\":{\"type\":\"json_schema\"}", "response_format.json_schema",
+            "missing_required_parameter"),
+        .init(
+            "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{}}}",
+            "response_format.json_schema.name", "missing_required_parameter"),
+        .init(
+            "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\"}}",
+            "response_format.json_schema.schema", "missing_required_parameter"),
+        .init(
+            "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"schema\":7}}",
+            "response_format.json_schema.schema", "invalid_type"),
+        .init("\"service_tier\":\"gold\"", "service_tier", "invalid_value"),
+        .init("\"logits_processors\":[\"a\"]", "logits_processors", "unsupported_parameter"),
+        .init("\"kv_transfer_params\":{}", "kv_transfer_params", "unsupported_parameter"),
         .init("\"stream\":1", "stream", "invalid_type"),
         .init("\"model\":\"gpt-9\"", "model", "model_not_found"),
         .init("\"model\":5", "model", "invalid_type"),
@@ -115,9 +146,6 @@ struct BadRequest: Sendable, CustomStringConvertible {
         .init("{\"prompt\":\"a\",\"stream_options\":{}}", "stream_options", "invalid_value"),
         .init("{\"prompt\":\"a\",\"stream\":true,\"stream_options\":[]}", "stream_options", "invalid_type"),
         .init("{\"prompt\":\"a\",\"stream\":true,\"prompt_logprobs\":1}", "prompt_logprobs", "unsupported_parameter"),
-        .init(
-            "{\"prompt\":\"a\",\"response_format\":{\"type\":\"json_object\"}}", "response_format.type",
-            "unsupported_parameter"),
         .init("{\"prompt\":\"a\",\"user\":{}}", "user", "invalid_type"),
         .init("[]", nil, "invalid_type"), .init("\"a\"", nil, "invalid_type"), .init("", nil, "invalid_json"),
         .init("{\"prompt\":\"a\"", nil, "invalid_json"),

@@ -7,7 +7,7 @@ public struct ToolDefinition: Sendable {
     public var name: String
     /// What it is for.
     public var description: String?
-    /// A JSON Schema of its arguments; any object where there is none.
+    /// A JSON Schema of its arguments; `nil` where it takes none.
     public var parameters: JSONValue?
     /// Whether arguments must keep the schema.
     public var strict: Bool

@@ -5,9 +5,12 @@ public import MartinetJSON
 public struct FieldReader {
     private var members: [String: JSONValue] = [:]
     private let path: String
+    private let isStrict: Bool
 
     /// Reads an object at a path, such as `messages[0]`; the path of the body itself is empty.
-    public init(_ value: JSONValue, path: String) throws(APIError) {
+    ///
+    /// - Parameter isStrict: whether ``end()`` refuses members that nothing took.
+    public init(_ value: JSONValue, path: String, isStrict: Bool = false) throws(APIError) {
         guard case .object(let members) = value else {
             throw .invalid(
                 path.isEmpty ? nil : path,
@@ -15,12 +18,25 @@ public struct FieldReader {
                 code: "invalid_type")
         }
         self.path = path
+        self.isStrict = isStrict
         self.members.reserveCapacity(members.count)
         for member in members { self.members[member.key] = member.value }
     }
 
-    /// Names of members that nothing took yet, sorted.
-    public var untaken: [String] { members.keys.sorted() }
+    /// Names of members that nothing took yet and that are not null, sorted.
+    public var untaken: [String] { members.keys.filter(has).sorted() }
+
+    /// The end of the object: where requests are held to what this server knows, a member that nothing took is refused.
+    public func end() throws(APIError) {
+        guard isStrict, let first = untaken.first else { return }
+        let names = untaken.prefix(16).map { "`\(name($0))`" }.joined(separator: ", ")
+        throw .invalid(name(first), "This server does not know \(names).", code: "unknown_parameter")
+    }
+
+    /// A reader of an object inside this one.
+    public func inner(_ value: JSONValue, path: String) throws(APIError) -> FieldReader {
+        try FieldReader(value, path: path, isStrict: isStrict)
+    }
 
     /// A member's full path, as errors name it.
     public func name(_ field: String) -> String { path.isEmpty ? field : "\(path).\(field)" }
@@ -149,7 +165,7 @@ public struct FieldReader {
     /// Takes an object.
     public mutating func object(_ field: String) throws(APIError) -> FieldReader? {
         guard let value = take(field) else { return nil }
-        return try FieldReader(value, path: name(field))
+        return try inner(value, path: name(field))
     }
 
     /// Takes an array of token ids below `vocabularySize`.

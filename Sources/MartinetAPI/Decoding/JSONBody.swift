@@ -5,11 +5,14 @@ public struct JSONBody: Sendable {
     /// The body as it came.
     public let bytes: [UInt8]
     private let value: JSONValue
+    private let isStrict: Bool
 
     /// Parses a body.
     ///
+    /// - Parameter isStrict: whether fields that this server does not know are refused.
     /// - Throws: ``APIError`` 400 where it is not a JSON object.
-    public init(_ bytes: [UInt8]) throws(APIError) {
+    public init(_ bytes: [UInt8], isStrict: Bool = false) throws(APIError) {
+        self.isStrict = isStrict
         do {
             value = try JSONParser.parse(bytes)
         } catch {
@@ -22,7 +25,7 @@ public struct JSONBody: Sendable {
     }
 
     /// A reader of its members.
-    func reader() throws(APIError) -> FieldReader { try FieldReader(value, path: "") }
+    func reader() throws(APIError) -> FieldReader { try FieldReader(value, path: "", isStrict: isStrict) }
 
     /// The model that the request names; `nil` where it names none.
     ///

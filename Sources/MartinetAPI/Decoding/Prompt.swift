@@ -118,6 +118,7 @@ extension ServedModel {
                 parameter: promptField, code: "context_length_exceeded")
         }
         var sampling = fields.sampling
+        sampling.grammar = fields.constraint?.grammar
         // A client that asks for no tokens wants the prompt scored: one is generated and left out of the answer.
         sampling.maxTokens = sampling.maxTokens.map { max(1, min($0, maxModelLength - prompt.count)) }
         var request = InferenceRequest(id: id, prompt: prompt, sampling: sampling)

@@ -2,6 +2,25 @@ internal import MartinetJSON
 public import MartinetEngine
 internal import MartinetTokenizers
 
+/// OpenAI's classes of service.
+public enum ServiceTier: String, Sendable, Hashable {
+    /// Neither of the others.
+    case standard = "default"
+    /// Cheaper and slower: runs when nothing else waits.
+    case flex
+    /// Before the others.
+    case priority
+
+    /// The priority of requests that name none.
+    var priority: Int {
+        switch self {
+        case .standard: 0
+        case .flex: 10
+        case .priority: -10
+        }
+    }
+}
+
 /// The fields that say how to generate, common to all surfaces: OpenAI's and vLLM's names.
 public struct SamplingFields: Sendable {
     /// How tokens are chosen.
@@ -22,8 +41,14 @@ public struct SamplingFields: Sendable {
     public var truncatePromptTokens: Int?
     /// Adds token ids to answers.
     public var returnTokenIDs = false
+    /// Names tokens in log probabilities by their ids, as `token_id:5`.
+    public var namesTokensByID = false
+    /// How urgent the client says that it is.
+    public var serviceTier = ServiceTier.standard
     /// Whether the client itself bounded the output.
     public var hasExplicitMaxTokens = false
+    /// What the answer must match, where set.
+    public var constraint: OutputConstraint?
 
     /// Most texts in `stop`.
     static let maximumStops = 64
@@ -44,6 +69,16 @@ public struct SamplingFields: Sendable {
             Base(
                 temperature: model.defaults.temperature ?? 1, topP: model.defaults.topP ?? 1, maxTokens: maxTokens)
         }
+    }
+
+    /// The model's defaults, for surfaces that fill in the rest themselves; the output fills the context.
+    public init(model: ServedModel) {
+        sampling = SamplingParameters()
+        sampling.temperature = model.defaults.temperature ?? 1
+        sampling.topP = model.defaults.topP ?? 1
+        sampling.topK = model.defaults.topK ?? -1
+        sampling.minP = model.defaults.minP ?? 0
+        sampling.repetitionPenalty = model.defaults.repetitionPenalty ?? 1
     }
 
     /// Takes and checks all sampling fields. `logprobs` is the surface's own.
@@ -73,7 +108,8 @@ public struct SamplingFields: Sendable {
         }
         skipSpecialTokens = try fields.bool("skip_special_tokens") ?? true
         _ = try fields.bool("spaces_between_special_tokens")
-        priority = try fields.integer("priority", in: Int(Int32.min)...Int(Int32.max)) ?? 0
+        _ = try fields.number("length_penalty", in: -1e6...1e6)
+        let priority = try fields.integer("priority", in: Int(Int32.min)...Int(Int32.max))
         cacheSalt = try fields.string("cache_salt", maximum: 1024)
         if cacheSalt == "" { throw .invalid("cache_salt", "`cache_salt` must not be empty.") }
         truncatePromptTokens = try fields.integer("truncate_prompt_tokens", in: -1...Int(Int32.max))
@@ -83,10 +119,24 @@ public struct SamplingFields: Sendable {
                 code: "out_of_range")
         }
         returnTokenIDs = try fields.bool("return_token_ids") ?? false
-        for name in [
-            "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "logits_processors",
-        ] where fields.has(name) {
-            throw .unsupported(name, "`\(name)` is not supported yet.")
+        namesTokensByID = try fields.bool("return_tokens_as_token_ids") ?? false
+        constraint = try StructuredOutput.take(&fields)
+        try takeServiceTier(&fields)
+        self.priority = priority ?? serviceTier.priority
+        for name in ["logits_processors", "kv_transfer_params", "vllm_xargs"] where fields.has(name) {
+            throw .unsupported(name, "`\(name)` is not supported.")
+        }
+    }
+
+    /// OpenAI's tiers as priorities, where the request names none itself.
+    private mutating func takeServiceTier(_ fields: inout FieldReader) throws(APIError) {
+        switch try fields.string("service_tier", maximum: 64) {
+        case nil, "auto"?, "default"?, "scale"?: break
+        case "flex"?: serviceTier = .flex
+        case "priority"?: serviceTier = .priority
+        case let other?:
+            throw .invalid(
+                "service_tier", "`service_tier` must be auto, default, flex, scale or priority, got `\(other)`.")
         }
     }
 

@@ -49,6 +49,7 @@ public struct GenerateRequest: Sendable {
         if stream, fields.sampling.promptLogprobs != nil {
             throw .unsupported("prompt_logprobs", "`prompt_logprobs` is not available with `stream`.")
         }
+        try reader.end()
     }
 
     /// The engine's requests, one for each prompt.

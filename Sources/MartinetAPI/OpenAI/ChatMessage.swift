@@ -17,13 +17,14 @@ enum ChatMessage {
         guard !values.isEmpty else { throw .invalid("messages", "`messages` must hold at least one message.") }
         var messages: [TemplateValue] = []
         for (index, value) in values.enumerated() {
-            messages.append(try message(value, path: "messages[\(index)]"))
+            messages.append(
+                try message(try fields.inner(value, path: "messages[\(index)]"), path: "messages[\(index)]"))
         }
         return messages
     }
 
-    private static func message(_ value: JSONValue, path: String) throws(APIError) -> TemplateValue {
-        var fields = try FieldReader(value, path: path)
+    private static func message(_ fields: FieldReader, path: String) throws(APIError) -> TemplateValue {
+        var fields = fields
         guard var role = try fields.string("role", maximum: 64) else {
             throw .invalid("\(path).role", "`\(path).role` is required.", code: "missing_required_parameter")
         }
@@ -36,9 +37,10 @@ enum ChatMessage {
         if role == "developer" { role = "system" }
         var members: [(key: String, value: TemplateValue)] = [(key: "role", value: .string(role))]
         let calls = try toolCalls(&fields, role: role)
+        let isRefusal = fields.has("refusal") || fields.has("reasoning_content") || fields.has("reasoning")
         if let content = try content(&fields, path: path) {
             members.append((key: "content", value: .string(content)))
-        } else if role == "assistant", calls != nil || fields.has("refusal") {
+        } else if role == "assistant", calls != nil || isRefusal {
             members.append((key: "content", value: .string("")))
         } else {
             throw .invalid(
@@ -46,9 +48,19 @@ enum ChatMessage {
                 code: "missing_required_parameter")
         }
         if let calls { members.append((key: "tool_calls", value: .array(calls))) }
-        for name in ["name", "tool_call_id", "reasoning_content"] {
+        for name in ["name", "tool_call_id"] {
             if let text = try fields.string(name) { members.append((key: name, value: .string(text))) }
         }
+        let reasoning = (new: try fields.string("reasoning"), old: try fields.string("reasoning_content"))
+        if let text = reasoning.old ?? reasoning.new {
+            members.append((key: "reasoning_content", value: .string(text)))
+        }
+        if fields.has("function_call") {
+            throw .unsupported("\(path).function_call", "`\(path).function_call` is not supported; use `tool_calls`.")
+        }
+        // What answers carry and clients send back.
+        for name in ["refusal", "annotations", "audio"] { _ = fields.take(name) }
+        try fields.end()
         return .object(members)
     }
 
@@ -61,7 +73,7 @@ enum ChatMessage {
             var text = ""
             for (index, part) in parts.enumerated() {
                 let path = "\(path).content[\(index)]"
-                var part = try FieldReader(part, path: path)
+                var part = try fields.inner(part, path: path)
                 let type = try part.string("type", maximum: 64)
                 guard type == "text" else {
                     throw .invalid(
@@ -73,6 +85,8 @@ enum ChatMessage {
                     throw .invalid("\(path).text", "`\(path).text` is required.", code: "missing_required_parameter")
                 }
                 text += piece
+                _ = part.take("cache_control")
+                try part.end()
             }
             return text
         default: throw fields.wrong("content", "a string or an array of text parts", got: value)
@@ -88,7 +102,9 @@ enum ChatMessage {
         }
         var calls: [TemplateValue] = []
         for (index, value) in values.enumerated() {
-            var call = try FieldReader(value, path: "\(path)[\(index)]")
+            var call = try fields.inner(value, path: "\(path)[\(index)]")
+            _ = try call.string("type", maximum: 64)
+            _ = call.take("index")
             guard var function = try call.object("function"), let name = try function.string("name", maximum: 256)
             else {
                 throw .invalid(
@@ -102,9 +118,12 @@ enum ChatMessage {
                 arguments = (try? JSONParser.parse(Array(text.utf8)))?.templateValue ?? .string(text)
             case let value?: arguments = value.templateValue
             }
+            let id = try call.string("id", maximum: 256) ?? "call_\(index)"
+            try function.end()
+            try call.end()
             calls.append(
                 .object([
-                    (key: "id", value: .string(try call.string("id", maximum: 256) ?? "call_\(index)")),
+                    (key: "id", value: .string(id)),
                     (key: "type", value: .string("function")),
                     (
                         key: "function",

@@ -23,22 +23,26 @@ public struct CompletionAnswer: Sendable {
         self.prompts = prompts
         self.model = model
         var writer = JSONWriter()
-        Self.writeHead(id: id, created: created, model: model.name, to: &writer)
+        Self.writeHead(id: id, created: created, request, model, to: &writer)
         prefix = writer.bytes
     }
 
-    private static func writeHead(id: String, created: Int, model: String, to writer: inout JSONWriter) {
+    private static func writeHead(
+        id: String, created: Int, _ request: CompletionRequest, _ model: ServedModel, to writer: inout JSONWriter
+    ) {
         writer.raw("{")
         writer.field("id", id)
         writer.field("object", "text_completion")
         writer.field("created", created)
-        writer.field("model", model)
+        writer.field("model", model.name)
+        writer.field("system_fingerprint", model.fingerprint)
+        writer.field("service_tier", request.fields.serviceTier.rawValue)
     }
 
     /// The whole answer; choices stand in the order of prompts and samples.
     public func body(_ results: [InferenceResult]) -> [UInt8] {
         var writer = JSONWriter()
-        Self.writeHead(id: id, created: created, model: model.name, to: &writer)
+        Self.writeHead(id: id, created: created, request, model, to: &writer)
         writer.field("choices") { writer in
             writer.array { writer in
                 for (index, result) in results.enumerated() {
@@ -67,7 +71,9 @@ public struct CompletionAnswer: Sendable {
                 if request.echo { entries = promptEntries(prompt, result.prompt.logprobs) }
                 entries += zip(tokens, output.logprobs).map { (token: $0, logprobs: $1) }
                 var offset = 0
-                Logprobs.writeCompletion(entries, top: top, offset: &offset, model.tokenizer, to: &writer)
+                Logprobs.writeCompletion(
+                    entries, top: top, offset: &offset, model.tokenizer, byID: request.fields.namesTokensByID,
+                    to: &writer)
             }
             writer.field("finish_reason", request.wantsNoTokens ? "length" : output.finishReason.rawValue)
             writer.field("stop_reason", output.stopText)
@@ -119,7 +125,9 @@ extension CompletionAnswer: StreamEncoding {
             let whole = echo ? promptText(prompt) + text : text
             writeEvent(choice, text: whole, reason: nil, stopText: nil, usage: usage, to: &writer) { writer in
                 guard let top = request.logprobs else { return writer.value(nil as Int?) }
-                Logprobs.writeCompletion(entries, top: top, offset: &offset, model.tokenizer, to: &writer)
+                Logprobs.writeCompletion(
+                    entries, top: top, offset: &offset, model.tokenizer, byID: request.fields.namesTokensByID,
+                    to: &writer)
             } tokens: {
                 tokens
             }

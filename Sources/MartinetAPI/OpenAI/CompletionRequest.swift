@@ -12,6 +12,8 @@ public struct CompletionRequest: Sendable {
     public var echo: Bool
     /// How many of the likeliest tokens to report at each position.
     public var logprobs: Int?
+    /// Whether a text begins with the token that the model expects there.
+    public var addsSpecialTokens: Bool
     /// Whether the client wants the prompt alone: `max_tokens` 0 with `echo`.
     public var wantsNoTokens: Bool
 
@@ -30,8 +32,9 @@ public struct CompletionRequest: Sendable {
         fields.sampling.logprobs = logprobs
         if echo, let logprobs { fields.sampling.promptLogprobs = max(logprobs, fields.sampling.promptLogprobs ?? 0) }
         if reader.has("suffix") { throw .unsupported("suffix", "`suffix` is not supported: the model cannot infill.") }
-        try CommonFields.takeResponseFormat(&reader)
+        addsSpecialTokens = try reader.bool("add_special_tokens") ?? true
         try CommonFields.take(&reader)
+        try reader.end()
         guard prompts.count * fields.sampleCount <= model.maxPrompts else {
             throw .invalid(
                 "n",
@@ -51,7 +54,8 @@ public struct CompletionRequest: Sendable {
             requests.append(
                 try model.request(
                     id: prompts.count > 1 ? "\(id)-\(index)" : id,
-                    prompt: prompt.encode(for: model, field: name), fields: fields, promptField: name))
+                    prompt: prompt.encode(for: model, addSpecialTokens: addsSpecialTokens, field: name), fields: fields,
+                    promptField: name))
         }
         return requests
     }

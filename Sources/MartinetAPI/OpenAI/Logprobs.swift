@@ -5,17 +5,19 @@ internal import MartinetTokenizers
 /// Log probabilities in the shapes that OpenAI and vLLM give them.
 enum Logprobs {
     /// The chat shape: `{"content":[{"token","bytes","logprob","top_logprobs":[…]}]}`.
-    static func writeChat(_ logprobs: [TokenLogprobs], _ tokenizer: any Tokenizer, to writer: inout JSONWriter) {
+    static func writeChat(
+        _ logprobs: [TokenLogprobs], _ tokenizer: any Tokenizer, byID: Bool = false, to writer: inout JSONWriter
+    ) {
         writer.object { writer in
             writer.field("content") { writer in
                 writer.array { writer in
                     for token in logprobs {
                         writer.object { writer in
-                            write(token.chosen, tokenizer, to: &writer)
+                            write(token.chosen, tokenizer, byID, to: &writer)
                             writer.field("top_logprobs") { writer in
                                 writer.array { writer in
                                     for entry in token.top {
-                                        writer.object { write(entry, tokenizer, to: &$0) }
+                                        writer.object { write(entry, tokenizer, byID, to: &$0) }
                                     }
                                 }
                             }
@@ -27,10 +29,10 @@ enum Logprobs {
     }
 
     private static func write(
-        _ entry: TokenLogprobs.Entry, _ tokenizer: any Tokenizer, to writer: inout JSONWriter
+        _ entry: TokenLogprobs.Entry, _ tokenizer: any Tokenizer, _ byID: Bool, to writer: inout JSONWriter
     ) {
         let bytes = tokenizer.bytes(of: entry.token, includeSpecial: true)
-        writer.field("token", String(decoding: bytes, as: UTF8.self))
+        writer.field("token", byID ? "token_id:\(entry.token)" : String(decoding: bytes, as: UTF8.self))
         writer.field("logprob") { $0.value(finite(entry.logprob)) }
         writer.field("bytes", bytes.map(Int32.init))
     }
@@ -38,9 +40,10 @@ enum Logprobs {
     /// The completions shape: parallel arrays. `offset` is the position of the first token in the text, in characters.
     static func writeCompletion(
         _ logprobs: [(token: Int32, logprobs: TokenLogprobs?)], top: Int, offset: inout Int,
-        _ tokenizer: any Tokenizer, to writer: inout JSONWriter
+        _ tokenizer: any Tokenizer, byID: Bool = false, to writer: inout JSONWriter
     ) {
         let texts = logprobs.map { text(of: $0.token, tokenizer) }
+        func name(_ token: Int32) -> String { byID ? "token_id:\(token)" : text(of: token, tokenizer) }
         writer.object { writer in
             writer.field("text_offset") { writer in
                 writer.array { writer in
@@ -62,7 +65,7 @@ enum Logprobs {
                 }
             }
             writer.field("tokens") { writer in
-                writer.array { writer in for text in texts { writer.value(text) } }
+                writer.array { writer in for entry in logprobs { writer.value(name(entry.token)) } }
             }
             writer.field("top_logprobs") { writer in
                 writer.array { writer in
@@ -76,7 +79,7 @@ enum Logprobs {
                             var seen: Set<String> = []
                             let entries = logprobs.top.prefix(top) + [logprobs.chosen]
                             for entry in entries {
-                                let text = text(of: entry.token, tokenizer)
+                                let text = name(entry.token)
                                 guard seen.insert(text).inserted else { continue }
                                 writer.field(text) { $0.value(finite(entry.logprob)) }
                             }

@@ -1,3 +1,4 @@
+public import MartinetTemplates
 public import MartinetTokenizers
 
 /// Sampling parameters that a model's authors recommend; `nil` where they say nothing.
@@ -40,6 +41,10 @@ public struct ServedModel: Sendable {
     public var tokenizer: any Tokenizer
     /// What the model's authors recommend.
     public var defaults: SamplingDefaults
+    /// How the model writes reasoning and tool calls.
+    public var turnFormat: TurnFormat
+    /// What the chat template speaks of, such as `tools` or `enable_thinking`.
+    public var templateVariables: Set<String>
     /// Most samples of one prompt.
     public var maxSamples: Int
     /// Most prompts in one request.
@@ -48,7 +53,8 @@ public struct ServedModel: Sendable {
     /// Describes a model.
     public init(
         names: [String], root: String, created: Int, maxModelLength: Int, tokenizer: any Tokenizer,
-        defaults: SamplingDefaults = SamplingDefaults(), maxSamples: Int = 128, maxPrompts: Int = 1024
+        defaults: SamplingDefaults = SamplingDefaults(), turnFormat: TurnFormat = TurnFormat(),
+        templateVariables: Set<String> = ["tools"], maxSamples: Int = 128, maxPrompts: Int = 1024
     ) {
         self.names = names
         self.root = root
@@ -56,12 +62,23 @@ public struct ServedModel: Sendable {
         self.maxModelLength = maxModelLength
         self.tokenizer = tokenizer
         self.defaults = defaults
+        self.turnFormat = turnFormat
+        self.templateVariables = templateVariables
         self.maxSamples = max(1, min(128, maxSamples))
         self.maxPrompts = maxPrompts
     }
 
     /// The name that answers carry.
     public var name: String { names.first ?? "model" }
+
+    /// What answers carry as `system_fingerprint`: the same as long as the model is.
+    var fingerprint: String {
+        // FNV-1a.
+        let hash = "\(root) \(maxModelLength)".utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
+            ($0 ^ UInt64($1)) &* 0x100_0000_01b3
+        }
+        return "fp_" + String(hash & 0xff_ffff_ffff, radix: 16)
+    }
 
     /// Takes the `model` field: absent or one of ``names``.
     func check(_ fields: inout FieldReader) throws(APIError) {

@@ -19,7 +19,7 @@ public struct TokenizeRequest: Sendable {
             guard !reader.has("prompt") else {
                 throw .invalid("prompt", "Give `prompt` or `messages`, not both.")
             }
-            source = .conversation(try Conversation(&reader))
+            source = .conversation(try Conversation(&reader, model: model))
         } else {
             guard let text = try reader.string("prompt") else {
                 throw .invalid(
@@ -27,6 +27,7 @@ public struct TokenizeRequest: Sendable {
             }
             source = .prompt(.text(text), addSpecialTokens: try reader.bool("add_special_tokens") ?? true)
         }
+        try reader.end()
     }
 
     /// The answer: `{"count","max_model_len","tokens","token_strs"}`.
@@ -35,7 +36,7 @@ public struct TokenizeRequest: Sendable {
             switch source {
             case .prompt(let prompt, let special):
                 try prompt.encode(for: model, addSpecialTokens: special)
-            case .conversation(let conversation): try conversation.encode(service)
+            case .conversation(let conversation): try conversation.encode(service, model: model)
             }
         var writer = JSONWriter()
         writer.object { writer in
@@ -67,6 +68,7 @@ public struct DetokenizeRequest: Sendable {
                 "tokens", "`tokens` is required: an array of token ids.", code: "missing_required_parameter")
         }
         self.tokens = tokens
+        try reader.end()
     }
 
     /// The answer: `{"prompt"}`.

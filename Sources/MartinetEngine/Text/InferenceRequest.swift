@@ -14,6 +14,8 @@ public struct InferenceRequest: Sendable {
     public var includeStopText = false
     /// Leaves control tokens out of the output text.
     public var skipSpecialTokens = true
+    /// Control tokens that the output text shows in any case: those that mark parts of a turn.
+    public var shownTokens: Set<Int32> = []
     /// Smaller runs first.
     public var priority = 0
     /// Keeps prefix reuse within requests of the same salt.

@@ -58,7 +58,8 @@ public struct InferenceStream: AsyncSequence, Sendable {
             self.request = request
             self.endTokens = endTokens
             let sample = Sample(
-                detokenizer: IncrementalDetokenizer(tokenizer, includeSpecial: !request.skipSpecialTokens),
+                detokenizer: IncrementalDetokenizer(
+                    tokenizer, includeSpecial: !request.skipSpecialTokens, shown: request.shownTokens),
                 stops: StopTextMatcher(stops: request.stop, includesStop: request.includeStopText))
             samples = Array(repeating: sample, count: request.sampleCount)
             unfinished = request.sampleCount

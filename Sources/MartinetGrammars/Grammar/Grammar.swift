@@ -52,6 +52,19 @@ package final class GrammarRules: Sendable {
         }
     }
 
+    /// Adds a rule that matches nothing until it is defined, so that others can refer to it.
+    func declare() -> ID {
+        rules.withLock { rules in
+            rules.append(.made(.choice([])))
+            return ID(index: rules.count - 1)
+        }
+    }
+
+    /// Defines a rule that was declared.
+    func define(_ id: ID, as node: GrammarNode) {
+        rules.withLock { $0[id.index] = .made(node) }
+    }
+
     /// What a rule says.
     package func node(_ id: ID) -> GrammarNode {
         let make: @Sendable () -> GrammarNode

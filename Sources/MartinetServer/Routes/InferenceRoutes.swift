@@ -87,11 +87,12 @@ struct InferenceRoutes: RouteGroup {
         let decoded = try ChatRequest(call.body, model: call.model)
         let requests = call.hints.applied(
             to: [try decoded.request(id: id, model: call.model, service: call.target.service)])
-        let answer = ChatAnswer(id: id, created: Int(ProcessFigures.now), request: decoded, model: call.model)
+        let answer = ChatAnswer(
+            id: id, created: Int(ProcessFigures.now), request: decoded, inference: requests[0], model: call.model)
         return {
             if decoded.streaming.stream { return try await calls.stream(requests, answer, call) }
             let results = try await calls.collect(requests, call)
-            return CallRouter.json(answer.body(results[0], prompt: requests[0].prompt))
+            return CallRouter.json(answer.body(results[0]))
         }
     }
 }

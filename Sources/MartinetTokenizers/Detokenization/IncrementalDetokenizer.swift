@@ -5,6 +5,7 @@
 public struct IncrementalDetokenizer: Sendable {
     private let tokenizer: any Tokenizer
     private let includeSpecial: Bool
+    private let shown: Set<Int32>
     private var pending: [UInt8] = []
     private var dropsSpace: Bool
 
@@ -13,17 +14,22 @@ public struct IncrementalDetokenizer: Sendable {
     /// - Parameters:
     ///   - tokenizer: Whose tokens they are.
     ///   - includeSpecial: Whether control tokens appear in the text.
+    ///   - shown: Control tokens that appear in any case.
     ///   - continuesText: Whether text already stands before the first token: its leading space is then kept, where
     ///     the tokenizer would drop it at the start of a text.
-    public init(_ tokenizer: any Tokenizer, includeSpecial: Bool, continuesText: Bool = false) {
+    public init(
+        _ tokenizer: any Tokenizer, includeSpecial: Bool, shown: Set<Int32> = [], continuesText: Bool = false
+    ) {
         self.tokenizer = tokenizer
         self.includeSpecial = includeSpecial
+        self.shown = shown
         dropsSpace = tokenizer.dropsLeadingSpace && !continuesText
     }
 
     /// The text that is complete with this token; empty while a character is not.
     public mutating func append(_ token: Int32) -> String {
-        tokenizer.appendBytes(of: token, includeSpecial: includeSpecial, to: &pending)
+        let isShown = includeSpecial || (!shown.isEmpty && shown.contains(token))
+        tokenizer.appendBytes(of: token, includeSpecial: isShown, to: &pending)
         if pending.isEmpty { return "" }
         if dropsSpace {
             if pending[0] == UInt8(ascii: " ") { pending.removeFirst() }
