@@ -103,6 +103,10 @@ public struct MartinetServer: Sendable {
             maxBodyBytes: configuration.maxBodyBytes,
             sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session)
         var groups: [any RouteGroup] = [StatusRoutes(pages: pages), InferenceRoutes(calls: calls)]
+        groups.append(
+            DocumentationRoutes(
+                operations: APIOperation.native + APIOperation.openAI + APIOperation.status,
+                version: configuration.version))
         if let fleet { groups.append(AdminRoutes(fleet: fleet)) }
         return groups
     }
