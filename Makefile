@@ -7,7 +7,7 @@ BUILD := .build/release
 # One configuration for everything: what serves is what is tested, and nothing is built twice.
 SWIFT_TEST := swift test -c release --disable-testable-imports
 
-.PHONY: serve build test sanitize unit e2e bench compare chaos gateway-bench lint format fixtures clean
+.PHONY: serve build test sanitize unit e2e bench compare chaos gateway-bench frontend-bench lint format fixtures clean
 
 ## serve: build, fetch the model and serve it on port 8000
 serve: build
@@ -61,6 +61,11 @@ chaos: build
 gateway-bench: build
 	scripts/bootstrap.sh gateway-bench
 	python3 Benchmarks/gateway.py $(FLAGS)
+
+## frontend-bench: what the server costs beside the engine, with wrk as client
+frontend-bench: build
+	scripts/bootstrap.sh gateway-bench
+	python3 Benchmarks/frontend.py $(FLAGS)
 
 ## lint: format and style, as .ci/run wants them
 lint:

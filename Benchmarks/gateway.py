@@ -7,7 +7,6 @@ with the gateway and without, in turns. Memory: at the start, and every two seco
 """
 import argparse
 import json
-import os
 import re
 import signal
 import statistics
@@ -17,6 +16,8 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+
+from load import pinned, processor_seconds, resident, wrk
 
 ROOT = Path(__file__).resolve().parent.parent
 ANSWER = json.dumps({
@@ -33,10 +34,6 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
-
-
-def pinned(core: int, *command) -> list[str]:
-    return ["taskset", "-c", str(core), *map(str, command)]
 
 
 def start_upstream(folder: Path, core: int) -> tuple[subprocess.Popen, int]:
@@ -77,33 +74,6 @@ def start_gateway(folder: Path, core: int, upstream: int, binary: Path) -> tuple
     sys.exit(f"the gateway did not start: {out.read_text()}")
 
 
-def processor_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident(pid: int) -> float:
-    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()).group(1)) / 1024
-
-
-def wrk(folder: Path, core: int, url: str, seconds: int, connections: int) -> dict:
-    script = folder / "post.lua"
-    script.write_text(f"wrk.method = 'POST'\nwrk.body = [[{BODY}]]\nwrk.headers['Content-Type'] = 'application/json'\n")
-    out = subprocess.run(
-        pinned(core, "wrk", "--latency", "-t", 1, "-c", connections, "-d", f"{seconds}s", "-s", script, url + PATH),
-        capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in out or "Socket errors" in out:
-        sys.exit(f"requests failed:\n{out}")
-
-    def milliseconds(share: str) -> float:
-        value, unit = re.search(rf"{share}%\s+([\d.]+)(us|ms|s)", out).groups()
-        return float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
-
-    return {"rate": float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)),
-            "total": int(re.search(r"(\d+) requests in", out).group(1)),
-            "p50": milliseconds("50"), "p99": milliseconds("99")}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", type=Path, default=ROOT / ".build/release/martinet")
@@ -123,25 +93,25 @@ def main() -> None:
         try:
             urllib.request.urlopen(urllib.request.Request(
                 url + PATH, BODY.encode(), {"content-type": "application/json"})).read()
-            wrk(folder, options.client_core, url, 2, options.connections)
+            wrk(folder, options.client_core, url + PATH, BODY, 2, options.connections)
             rates, by_core = [], []
             for _ in range(options.turns):
                 before = processor_seconds(gateway.pid)
-                found = wrk(folder, options.client_core, url, options.seconds, options.connections)
+                found = wrk(folder, options.client_core, url + PATH, BODY, options.seconds, options.connections)
                 rates.append(found["rate"])
                 by_core.append(found["total"] / (processor_seconds(gateway.pid) - before))
             half = statistics.median(rates) / 2
-            tried = {count: wrk(folder, options.client_core, url, 2, count)["rate"] for count in (1, 2, 3, 4, 6, 8)}
+            tried = {count: wrk(folder, options.client_core, url + PATH, BODY, 2, count)["rate"] for count in (1, 2, 3, 4, 6, 8)}
             few = min(tried, key=lambda count: abs(tried[count] - half))
             at_half = []
             for _ in range(options.turns):
-                with_gateway = wrk(folder, options.client_core, url, options.seconds, few)
-                without = wrk(folder, options.client_core, direct, options.seconds, few)
+                with_gateway = wrk(folder, options.client_core, url + PATH, BODY, options.seconds, few)
+                without = wrk(folder, options.client_core, direct + PATH, BODY, options.seconds, few)
                 at_half.append((with_gateway["rate"], with_gateway["p50"] - without["p50"],
                                 with_gateway["p99"] - without["p99"]))
             memory, sent = [resident(gateway.pid)], 0
             while sent < options.requests:
-                sent += wrk(folder, options.client_core, url, 2, options.connections)["total"]
+                sent += wrk(folder, options.client_core, url + PATH, BODY, 2, options.connections)["total"]
                 memory.append(resident(gateway.pid))
             figures = {
                 "requests_per_second": round(statistics.median(rates)),

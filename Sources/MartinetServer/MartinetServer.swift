@@ -237,6 +237,9 @@ public struct MartinetServer: Sendable {
             AnthropicRoutes(calls: calls), ResponsesRoutes(calls: calls, store: stored),
             OpenInferenceRoutes(calls: calls, pages: pages),
             WebSocketRoutes(origins: CrossOriginPolicy(configuration.corsOrigins)),
+            DocumentationRoutes(
+                operations: APIOperation.native + APIOperation.openAI + APIOperation.status,
+                version: configuration.version),
         ]
         if let fleet { groups.append(AdminRoutes(fleet: fleet)) }
         if let storage, let batches {

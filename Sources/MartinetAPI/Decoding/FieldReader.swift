@@ -6,11 +6,17 @@ public struct FieldReader {
     private var members: [String: JSONValue] = [:]
     private let path: String
     private let isStrict: Bool
+    private let recorder: FieldRecorder?
 
     /// Reads an object at a path, such as `messages[0]`; the path of the body itself is empty.
     ///
     /// - Parameter isStrict: whether ``end()`` refuses members that nothing took.
     public init(_ value: JSONValue, path: String, isStrict: Bool = false) throws(APIError) {
+        try self.init(value, path: path, isStrict: isStrict, recorder: nil)
+    }
+
+    /// Reads an object, writing down what is asked of it.
+    init(_ value: JSONValue, path: String, isStrict: Bool, recorder: FieldRecorder?) throws(APIError) {
         guard case .object(let members) = value else {
             throw .invalid(
                 path.isEmpty ? nil : path,
@@ -19,6 +25,7 @@ public struct FieldReader {
         }
         self.path = path
         self.isStrict = isStrict
+        self.recorder = recorder
         self.members.reserveCapacity(members.count)
         for member in members { self.members[member.key] = member.value }
     }
@@ -35,7 +42,7 @@ public struct FieldReader {
 
     /// A reader of an object inside this one.
     public func inner(_ value: JSONValue, path: String) throws(APIError) -> FieldReader {
-        try FieldReader(value, path: path, isStrict: isStrict)
+        try FieldReader(value, path: path, isStrict: isStrict, recorder: recorder)
     }
 
     /// A member's full path, as errors name it.
@@ -43,6 +50,13 @@ public struct FieldReader {
 
     /// Takes a member of any kind.
     public mutating func take(_ field: String) -> JSONValue? {
+        let value = takeUnseen(field)
+        if let value { recorder?.note(path, field, example: value) } else { recorder?.note(path, field) }
+        return value
+    }
+
+    /// Takes a member that the caller says more about than its example shows.
+    private mutating func takeUnseen(_ field: String) -> JSONValue? {
         guard let value = members.removeValue(forKey: field) else { return nil }
         if case .null = value { return nil }
         return value
@@ -69,7 +83,11 @@ public struct FieldReader {
 
     /// Takes a string of at most `maximum` bytes.
     public mutating func string(_ field: String, maximum: Int = .max) throws(APIError) -> String? {
-        guard let value = take(field) else { return nil }
+        recorder?.note(path, field) {
+            $0.types.insert("string")
+            if maximum < .max { $0.maxBytes = maximum }
+        }
+        guard let value = takeUnseen(field) else { return nil }
         guard case .string(let text) = value else { throw wrong(field, "a string", got: value) }
         guard text.utf8.count <= maximum else {
             throw .invalid(
@@ -81,14 +99,20 @@ public struct FieldReader {
 
     /// Takes true or false.
     public mutating func bool(_ field: String) throws(APIError) -> Bool? {
-        guard let value = take(field) else { return nil }
+        recorder?.note(path, field) { $0.types.insert("boolean") }
+        guard let value = takeUnseen(field) else { return nil }
         guard case .bool(let flag) = value else { throw wrong(field, "true or false", got: value) }
         return flag
     }
 
     /// Takes an integer within a range; `2.0` counts as one.
     public mutating func integer(_ field: String, in range: ClosedRange<Int>) throws(APIError) -> Int? {
-        guard let value = take(field) else { return nil }
+        recorder?.note(path, field) {
+            $0.types.insert("integer")
+            $0.minimum = Double(range.lowerBound)
+            $0.maximum = Double(range.upperBound)
+        }
+        guard let value = takeUnseen(field) else { return nil }
         return try Self.integer(value, name(field), in: range)
     }
 
@@ -128,7 +152,13 @@ public struct FieldReader {
     public mutating func number(
         _ field: String, in range: ClosedRange<Double>, excludingLower: Bool = false
     ) throws(APIError) -> Double? {
-        guard let value = take(field) else { return nil }
+        recorder?.note(path, field) {
+            $0.types.insert("number")
+            $0.minimum = range.lowerBound
+            $0.maximum = range.upperBound
+            $0.excludesMinimum = excludingLower
+        }
+        guard let value = takeUnseen(field) else { return nil }
         return try Self.number(value, name(field), in: range, excludingLower: excludingLower)
     }
 
@@ -152,7 +182,12 @@ public struct FieldReader {
 
     /// Takes an array of at most `maximum` elements.
     public mutating func array(_ field: String, maximum: Int) throws(APIError) -> [JSONValue]? {
-        guard let value = take(field) else { return nil }
+        recorder?.note(path, field) {
+            $0.types.insert("array")
+            $0.maxElements = maximum
+        }
+        guard let value = takeUnseen(field) else { return nil }
+        recorder?.note(path, field, example: value)
         guard case .array(let values) = value else { throw wrong(field, "an array", got: value) }
         guard values.count <= maximum else {
             throw .invalid(
@@ -164,7 +199,8 @@ public struct FieldReader {
 
     /// Takes an object.
     public mutating func object(_ field: String) throws(APIError) -> FieldReader? {
-        guard let value = take(field) else { return nil }
+        recorder?.note(path, field) { $0.types.insert("object") }
+        guard let value = takeUnseen(field) else { return nil }
         return try inner(value, path: name(field))
     }
 

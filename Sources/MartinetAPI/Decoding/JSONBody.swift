@@ -4,8 +4,10 @@ package import MartinetJSON
 public struct JSONBody: Sendable {
     /// The body as it came.
     public let bytes: [UInt8]
-    private let value: JSONValue
+    private var value: JSONValue
     private let isStrict: Bool
+    /// Writes down what decoders ask for.
+    var recorder: FieldRecorder?
 
     /// Parses a body.
     ///
@@ -31,7 +33,23 @@ public struct JSONBody: Sendable {
     }
 
     /// A reader of its members.
-    func reader() throws(APIError) -> FieldReader { try FieldReader(value, path: "", isStrict: isStrict) }
+    func reader() throws(APIError) -> FieldReader {
+        try FieldReader(value, path: "", isStrict: isStrict, recorder: recorder)
+    }
+
+    /// The names of its members.
+    var names: [String] {
+        guard case .object(let members) = value else { return [] }
+        return members.map(\.key)
+    }
+
+    /// The same without a member.
+    func without(_ name: String) -> JSONBody {
+        var other = self
+        if case .object(let members) = value { other.value = .object(members.filter { $0.key != name }) }
+        other.recorder = nil
+        return other
+    }
 
     /// The model that the request names; `nil` where it names none.
     ///

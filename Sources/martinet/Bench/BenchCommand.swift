@@ -10,6 +10,7 @@ struct BenchCommand: AsyncParsableCommand {
         discussion: "`martinet bench MODEL` is `martinet bench engine MODEL`. On a shared machine compare by ratio.",
         subcommands: [
             EngineBenchCommand.self, ServeBenchCommand.self, KernelBenchCommand.self, WorkerBenchCommand.self,
+            FrontendBenchCommand.self,
         ],
         defaultSubcommand: EngineBenchCommand.self)
 }
