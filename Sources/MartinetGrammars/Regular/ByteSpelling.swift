@@ -52,8 +52,10 @@ struct ByteSpelling {
     ) throws(GrammarError) -> ByteAutomaton? {
         var spelling = ByteSpelling(language, style: style)
         for state in 0..<language.stateCount {
-            try effort.spend(2_000)
+            let count = spelling.rows.count
             spelling.fill(Int32(state))
+            // Dear by its size: this is what grammars keep.
+            try effort.spend(500 + (spelling.rows.count - count) * 2)
             guard spelling.rows.count >> 8 <= maximumStates else { return nil }
         }
         var accepting = language.accepting

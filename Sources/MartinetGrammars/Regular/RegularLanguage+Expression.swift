@@ -24,6 +24,7 @@ extension RegularLanguage {
     private static func texts(
         of expression: RegularExpression, before rest: RegularLanguage, atStart: Bool, _ effort: Effort
     ) throws(GrammarError) -> RegularLanguage {
+        try effort.spend(2_000)
         guard expression.hasLookahead else {
             let part = atStart ? expression : expression.withoutStart
             return try ScalarNetwork(.sequence([part, .language(rest)])).language(effort)

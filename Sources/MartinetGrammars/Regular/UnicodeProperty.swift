@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// The sets that `\p{…}` names: general categories, and the binary properties that Swift's standard library knows.
 enum UnicodeProperty {
     /// A property by the name that ECMA-262 gives it, or `General_Category=` and a category.
@@ -13,9 +15,18 @@ enum UnicodeProperty {
         switch name {
         case "Any": return .all
         case "ASCII": return ScalarSet([0...0x7F])
-        default: return binary[name].map { ScalarSet(ranges(where: $0)) }
+        default:
+            guard let holds = binary[name] else { return nil }
+            // To ask every scalar takes milliseconds, and a pattern may name a property a thousand times.
+            return known.withLock { known in
+                let set = known[name] ?? ScalarSet(ranges(where: holds))
+                known[name] = set
+                return set
+            }
         }
     }
+
+    private static let known = Mutex<[String: ScalarSet]>([:])
 
     private static let binary: [String: @Sendable (Unicode.Scalar.Properties) -> Bool] = [
         "Alphabetic": { $0.isAlphabetic }, "Alpha": { $0.isAlphabetic },

@@ -23,6 +23,8 @@ struct ArrayShape: SchemaShape {
 
     var isPlainlyEmpty: Bool { minimum > maximum ?? .max }
 
+    var size: Int { prefix.count + tallies.count }
+
     func term(at index: Int) -> SchemaTerm { index < prefix.count ? prefix[index] : rest }
 
     func intersection(_ other: ArrayShape) -> ArrayShape {

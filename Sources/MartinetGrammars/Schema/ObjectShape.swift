@@ -25,6 +25,8 @@ struct ObjectShape: SchemaShape {
             || required.contains { members[$0]?.isNever == true }
     }
 
+    var size: Int { members.count + rules.count + required.count + dependencies.count + existing.count }
+
     func intersection(_ other: ObjectShape) -> ObjectShape {
         var result = self
         result.members.merge(other.members) { $0.and($1) }

@@ -4,13 +4,13 @@ extension SchemaReading {
         var shape = ArrayShape()
         for index in (try list("prefixItems") ?? []).indices { shape.prefix.append(try term("prefixItems/\(index)")) }
         if value("items") != nil { shape.rest = try term("items") }
-        if value("unevaluatedItems") != nil {
-            guard
-                ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas", "contains"].allSatisfy({
-                    value($0) == nil
-                })
-            else { throw problem("unevaluatedItems", "is not supported beside keywords that apply other schemas") }
-            if value("items") == nil { shape.rest = try term("unevaluatedItems") }
+        if value("unevaluatedItems") != nil, value("items") == nil {
+            let others = try evaluated()
+            let term = try term("unevaluatedItems")
+            if let count = others.items {
+                while shape.prefix.count < count { shape.prefix.append(.always) }
+                shape.rest = term
+            }
         }
         shape.minimum = try count("minItems") ?? 0
         shape.maximum = try count("maxItems")
@@ -40,18 +40,12 @@ extension SchemaReading {
             shape.rules.insert(.init(names: names, term: try term(path)))
             named = try named.union(names, effort)
         }
-        for keyword in ["additionalProperties", "unevaluatedProperties"] where value(keyword) != nil {
-            if keyword == "unevaluatedProperties" {
-                guard
-                    ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas"].allSatisfy({ value($0) == nil }
-                    )
-                else { throw problem(keyword, "is not supported beside keywords that apply other schemas") }
-                if value("additionalProperties") != nil { continue }
-            }
-            let term = try term(keyword)
-            if term == .always { continue }
+        if value("additionalProperties") != nil {
             named = try named.union(RegularLanguage(words: properties.map(\.text), effort), effort)
-            shape.rules.insert(.init(names: try named.complement(effort), term: term))
+            shape.rules.insert(.init(names: try named.complement(effort), term: try term("additionalProperties")))
+        } else if value("unevaluatedProperties") != nil {
+            let names = try evaluated().names
+            shape.rules.insert(.init(names: try names.complement(effort), term: try term("unevaluatedProperties")))
         }
         if value("propertyNames") != nil {
             let names = try reader.values(child("propertyNames")).strings.folded(effort)

@@ -120,10 +120,10 @@ struct ValueSet: Sendable {
         if left == [.all] { return right }
         if right == [.all] { return left }
         guard left.count * right.count <= 16 * maximumShapes else { throw tooManyShapes }
-        try effort.spend(left.count * right.count * 500)
         var shapes: [Shape] = []
         for shape in left {
             for other in right {
+                try effort.spend(400 + 40 * (shape.size + other.size))
                 let combined = shape == other ? shape : combine(shape, other)
                 if !combined.isPlainlyEmpty { shapes.append(combined) }
             }
@@ -149,6 +149,8 @@ struct ValueSet: Sendable {
 protocol SchemaShape: Hashable, Sendable {
     /// No conditions.
     static var all: Self { get }
+    /// How many conditions it has.
+    var size: Int { get }
     /// Whether it can be seen at once that nothing is like it.
     var isPlainlyEmpty: Bool { get }
 }
