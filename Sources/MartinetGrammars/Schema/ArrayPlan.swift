@@ -75,7 +75,9 @@ struct ArrayPlan: Sendable {
                     }
                     continue
                 }
-                if values[item.term] == nil { values[item.term] = try reader.constants(of: item.term, Self.maximumValues) }
+                if values[item.term] == nil {
+                    values[item.term] = try reader.constants(of: item.term, Self.maximumValues)
+                }
                 for value in values[item.term] ?? [] where !state.seen.contains(value) {
                     target.seen = state.seen.union([value])
                     moves[position - 1].append(Move(term: value, target: try number(target)))

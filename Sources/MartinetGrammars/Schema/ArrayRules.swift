@@ -46,8 +46,9 @@ final class ArrayRules: Sendable {
         guard index < maximum, let item = nodes[shape.term(at: index)] else { return .empty }
         let next = GrammarNode.sequence([marks.space, .bytes([UInt8(ascii: ",")]), marks.space, item])
         if index >= shape.prefix.count {
-            return .repetition(
-                next, minimum: max(0, shape.minimum - index), maximum: maximum == .max ? nil : maximum - index)
+            return .counted(
+                next, minimum: max(0, shape.minimum - index), maximum: maximum == .max ? nil : maximum - index,
+                rules: rules)
         }
         let rest = GrammarNode.sequence([next, others(from: index + 1, maximum: maximum)])
         return index >= shape.minimum ? .choice([.empty, rest]) : rest

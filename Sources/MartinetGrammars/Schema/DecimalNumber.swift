@@ -19,7 +19,7 @@ struct DecimalNumber: Hashable, Sendable {
         if let mark = rest.firstIndex(where: { $0 == "e" || $0 == "E" }) {
             var power = rest[rest.index(after: mark)...]
             if power.first == "+" { power.removeFirst() }
-            guard let value = Int(power) ?? (rest.hasPrefix("0") ? 0 : nil), abs(value) < 1_000_000 else { return nil }
+            guard let value = Int(power), (-1_000_000...1_000_000).contains(value) else { return nil }
             exponent = value
             rest = rest[..<mark]
         }

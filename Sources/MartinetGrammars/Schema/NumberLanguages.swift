@@ -47,7 +47,8 @@ struct NumberLanguages {
     }
 
     /// The numbers that compare so with a bound.
-    func numbers(_ orders: Set<Order>, _ bound: DecimalNumber, _ effort: Effort) throws(GrammarError) -> RegularLanguage {
+    func numbers(_ orders: Set<Order>, _ bound: DecimalNumber, _ effort: Effort) throws(GrammarError) -> RegularLanguage
+    {
         let (whole, fraction) = (bound.wholeDigits, bound.fractionDigits)
         struct State: Hashable {
             var phase = Phase.start

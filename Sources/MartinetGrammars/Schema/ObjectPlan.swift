@@ -131,7 +131,8 @@ struct ObjectPlan: Sendable {
         let room = maximum.map { $0 - state.count - missing.count } ?? .max
         guard room >= 0 else { return false }
         let others = entries.indices.filter {
-            isProductive[$0] && !state.seen.contains($0) && !missing.contains($0) && allowsDependencies(of: $0, isProductive)
+            isProductive[$0] && !state.seen.contains($0) && !missing.contains($0)
+                && allowsDependencies(of: $0, isProductive)
         }
         guard state.seen.count + missing.count + min(room, others.count) >= minimum else { return false }
         let witnessed = missing.reduce(into: state.witnessed) { $0.formUnion(entries[$1].witnesses) }
@@ -146,6 +147,9 @@ struct ObjectPlan: Sendable {
         return missing(State(seen: [entry])).allSatisfy { isProductive[$0] }
     }
 
+    /// Whether nothing but required members decides what an object can still become.
+    private var isPlain: Bool { dependencies.isEmpty && maximum == nil && minimum == 0 && witnessCount == 0 }
+
     /// The entries that may come next, and where they lead.
     func moves(_ state: State, _ isProductive: [Bool]) -> [(entry: Int, target: State)] {
         entries.indices.compactMap { index in
@@ -155,7 +159,7 @@ struct ObjectPlan: Sendable {
             if entry.isSingle || minimum > 0 { target.seen.insert(index) }
             if maximum != nil { target.count += 1 }
             target.witnessed.formUnion(entry.witnesses)
-            return isViable(target, isProductive) ? (index, target) : nil
+            return isPlain || isViable(target, isProductive) ? (index, target) : nil
         }
     }
 }

@@ -50,7 +50,8 @@ final class ObjectRules: Sendable {
             guard let value = nodes[plan.entries[move.entry].term] else { continue }
             choices.append(
                 .sequence([
-                    names[move.entry], .bytes([UInt8(ascii: "\"")]), marks.space, .bytes([UInt8(ascii: ":")]), marks.space,
+                    names[move.entry], .bytes([UInt8(ascii: "\"")]), marks.space, .bytes([UInt8(ascii: ":")]),
+                    marks.space,
                     value, .rule(rule(move.target)),
                 ]))
         }

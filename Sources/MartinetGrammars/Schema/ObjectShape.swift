@@ -21,7 +21,8 @@ struct ObjectShape: SchemaShape {
     static let all = ObjectShape()
 
     var isPlainlyEmpty: Bool {
-        minimum > maximum ?? .max || required.count > maximum ?? .max || required.contains { members[$0]?.isNever == true }
+        minimum > maximum ?? .max || required.count > maximum ?? .max
+            || required.contains { members[$0]?.isNever == true }
     }
 
     func intersection(_ other: ObjectShape) -> ObjectShape {

@@ -34,7 +34,8 @@ struct SchemaCompiler {
         try settle()
         guard productive.contains(root) else {
             throw GrammarError(
-                "no JSON value is valid under this schema: its constraints exclude each other, or it needs itself without end")
+                "no JSON value is valid under this schema: its constraints exclude each other, or it needs itself without end"
+            )
         }
         let nodes = TermNodes()
         for term in order where productive.contains(term) { nodes.set(try make(term, nodes), for: term) }
@@ -63,14 +64,19 @@ struct SchemaCompiler {
     private func plan(of term: SchemaTerm) throws(GrammarError) -> Plan {
         do throws(GrammarError) {
             var plan = Plan(set: try reader.values(term))
-            for shape in plan.set.arrays where !shape.isPlainlyEmpty { plan.arrays.append(try ArrayPlan(shape, reader)) }
+            if plan.set.strings.language != .all {
+                plan.set.strings = ValueSet.Strings(language: try plan.set.strings.folded(effort))
+            }
+            for shape in plan.set.arrays where !shape.isPlainlyEmpty {
+                plan.arrays.append(try ArrayPlan(shape, reader))
+            }
             for shape in plan.set.objects where !shape.isPlainlyEmpty {
                 plan.objects.append(try ObjectPlan(shape, effort))
             }
             return plan
         } catch {
-            let place = term.literals.first.map { reader.document.schemas[$0.schema].place }
-            throw error.place == nil ? GrammarError(error.message, at: place) : error
+            let place = term.literals.first.map { reader.document.schemas[$0.schema].place } ?? ""
+            throw error.place == nil && !place.isEmpty ? GrammarError(error.message, at: place) : error
         }
     }
 
@@ -81,7 +87,7 @@ struct SchemaCompiler {
             changed = false
             for term in order.reversed() where !productive.contains(term) {
                 guard let plan = plans[term] else { continue }
-                try effort.spend(200 + plan.terms.count * 20)
+                try effort.spend(200 + plan.terms.count * 20 + plan.arrays.reduce(0) { $0 + $1.moves.count * 40 })
                 let set = plan.set
                 let isProductive =
                     !set.words.isEmpty || set.numbers != .some(.none) || !set.strings.isEmpty
@@ -138,7 +144,8 @@ struct SchemaCompiler {
             }
             nodes.append(.automaton(automaton))
         }
-        if !set.strings.isEmpty, let inside = try stringInside(set.strings) {
+        if !set.strings.isEmpty {
+            let inside = try stringInside(set.strings)
             nodes.append(.sequence([.bytes([UInt8(ascii: "\"")]), inside, .bytes([UInt8(ascii: "\"")])]))
         }
         return nodes
@@ -153,12 +160,9 @@ struct SchemaCompiler {
         return try language.intersection(reader.numbers.withoutFraction, effort)
     }
 
-    private mutating func stringInside(_ strings: ValueSet.Strings) throws(GrammarError) -> GrammarNode? {
-        if strings.language == .all, strings.minimum > 0 || strings.maximum != nil {
-            let one = try node(ofNames: RegularLanguage(oneOf: .all, effort))
-            return .repetition(one, minimum: strings.minimum, maximum: strings.maximum)
-        }
-        let language = try strings.folded(effort)
-        return language.isEmpty ? nil : try node(ofNames: language)
+    private mutating func stringInside(_ strings: ValueSet.Strings) throws(GrammarError) -> GrammarNode {
+        guard strings.minimum > 0 || strings.maximum != nil else { return try node(ofNames: strings.language) }
+        let one = try node(ofNames: RegularLanguage(oneOf: .all, effort))
+        return .counted(one, minimum: strings.minimum, maximum: strings.maximum, rules: rules)
     }
 }

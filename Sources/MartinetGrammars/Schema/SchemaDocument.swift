@@ -62,7 +62,9 @@ final class SchemaDocument {
                 if let name = value[keyword]?.text { anchors[resource, default: [:]][name] = number }
             }
             try addChildren(of: value, place: place, resource: resource)
-        default: throw GrammarError("a schema must be an object or a boolean, not \(value.kind)", at: place)
+        default:
+            throw GrammarError(
+                "a schema must be an object or a boolean, not \(value.kind)", at: place.isEmpty ? nil : place)
         }
     }
 
@@ -70,7 +72,8 @@ final class SchemaDocument {
         for keyword in Self.single {
             if let child = value[keyword] {
                 if keyword == "items", case .array = child {
-                    throw GrammarError("`items` must be a schema; a list of them is `prefixItems`", at: place + "/items")
+                    throw GrammarError(
+                        "`items` must be a schema; a list of them is `prefixItems`", at: place + "/items")
                 }
                 try add(child, place: "\(place)/\(keyword)", resource: resource)
             }

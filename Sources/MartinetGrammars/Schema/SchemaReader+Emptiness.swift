@@ -5,7 +5,9 @@ extension SchemaReader {
     func isEmpty(arrays: [ArrayShape], depth: Int = depth) -> Bool {
         arrays.allSatisfy { shape in
             shape.isPlainlyEmpty
-                || (0..<min(shape.minimum, shape.prefix.count + 1)).contains { isEmpty(shape.term(at: $0), depth: depth) }
+                || (0..<min(shape.minimum, shape.prefix.count + 1)).contains {
+                    isEmpty(shape.term(at: $0), depth: depth)
+                }
         }
     }
 

@@ -51,7 +51,7 @@ final class SchemaReader {
                 }
             }
         } catch {
-            throw error.place == nil ? GrammarError(error.message, at: place) : error
+            throw error.place == nil && !place.isEmpty ? GrammarError(error.message, at: place) : error
         }
         sets[literal] = set
         return set

@@ -5,7 +5,10 @@ extension SchemaReading {
         for index in (try list("prefixItems") ?? []).indices { shape.prefix.append(try term("prefixItems/\(index)")) }
         if value("items") != nil { shape.rest = try term("items") }
         if value("unevaluatedItems") != nil {
-            guard ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas", "contains"].allSatisfy({ value($0) == nil })
+            guard
+                ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas", "contains"].allSatisfy({
+                    value($0) == nil
+                })
             else { throw problem("unevaluatedItems", "is not supported beside keywords that apply other schemas") }
             if value("items") == nil { shape.rest = try term("unevaluatedItems") }
         }
@@ -39,7 +42,9 @@ extension SchemaReading {
         }
         for keyword in ["additionalProperties", "unevaluatedProperties"] where value(keyword) != nil {
             if keyword == "unevaluatedProperties" {
-                guard ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas"].allSatisfy({ value($0) == nil })
+                guard
+                    ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas"].allSatisfy({ value($0) == nil }
+                    )
                 else { throw problem(keyword, "is not supported beside keywords that apply other schemas") }
                 if value("additionalProperties") != nil { continue }
             }

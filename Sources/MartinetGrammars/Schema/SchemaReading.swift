@@ -19,14 +19,17 @@ struct SchemaReading {
     ]
     /// Those of which others need to know, and those that are read together with another.
     private static let known: Set<String> = [
-        "type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength",
+        "type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+        "minLength",
         "maxLength", "pattern", "format", "items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains",
         "minContains", "maxContains", "unevaluatedItems", "properties", "patternProperties", "additionalProperties",
         "propertyNames", "required", "minProperties", "maxProperties", "dependentRequired", "dependentSchemas",
         "unevaluatedProperties", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "$ref",
     ]
 
-    private static let drafts = ["2020-12/schema", "2019-09/schema", "draft-07/schema", "draft-06/schema", "draft-04/schema"]
+    private static let drafts = [
+        "2020-12/schema", "2019-09/schema", "draft-07/schema", "draft-06/schema", "draft-04/schema",
+    ]
 
     var effort: Effort { reader.effort }
 
@@ -121,11 +124,14 @@ struct SchemaReading {
     }
 
     private func checkKeywords() throws(GrammarError) {
-        for name in keywords.keys.sorted() where !Self.known.contains(name.text) && !Self.annotations.contains(name.text) {
+        for name in keywords.keys.sorted()
+        where !Self.known.contains(name.text) && !Self.annotations.contains(name.text) {
             throw GrammarError(
                 "the keyword `\(name.text.prefix(80))` is not supported", at: place(SchemaDocument.escaped(name.text)))
         }
-        if let draft = try text("$schema"), !Self.drafts.contains(where: { draft.hasSuffix($0) || draft.hasSuffix($0 + "#") }) {
+        if let draft = try text("$schema"),
+            !Self.drafts.contains(where: { draft.hasSuffix($0) || draft.hasSuffix($0 + "#") })
+        {
             throw problem("$schema", "names a dialect that is not known; use JSON Schema 2020-12")
         }
     }
@@ -164,7 +170,9 @@ struct SchemaReading {
             try restrictNumbers(reader.numbers.numbers(orders, bound, effort))
         }
         if let divisor = try number("multipleOf") {
-            guard !divisor.isNegative, !divisor.digits.isEmpty else { throw problem("multipleOf", "must be above zero") }
+            guard !divisor.isNegative, !divisor.digits.isEmpty else {
+                throw problem("multipleOf", "must be above zero")
+            }
             do throws(GrammarError) {
                 try restrictNumbers(reader.numbers.multiples(of: divisor, effort))
             } catch {
@@ -213,7 +221,9 @@ struct SchemaReading {
     private mutating func readAlternatives() throws(GrammarError) {
         if let alternatives = try list("anyOf") {
             var union = ValueSet.none
-            for index in alternatives.indices { union = try union.union(reader.values(child("anyOf/\(index)")), effort) }
+            for index in alternatives.indices {
+                union = try union.union(reader.values(child("anyOf/\(index)")), effort)
+            }
             try restrict(union)
         }
         if let alternatives = try list("oneOf") {

@@ -103,8 +103,9 @@ private struct NumberSpellings {
             position += 1
         }
         let start = min(position, bytes.count)
-        while position < bytes.count, [0x2B, 0x2D, 0x2E, 0x45, 0x65].contains(bytes[position])
-            || (0x30...0x39).contains(bytes[position])
+        while position < bytes.count,
+            [0x2B, 0x2D, 0x2E, 0x45, 0x65].contains(bytes[position])
+                || (0x30...0x39).contains(bytes[position])
         {
             position += 1
         }
