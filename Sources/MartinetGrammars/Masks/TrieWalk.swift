@@ -11,8 +11,9 @@ struct TrieWalk {
 
     private static let none: Int32 = -1
     private static let unknown: Int32 = -2
-    /// The most states that are kept. Beyond them, a walk drops each when it goes up again.
+    /// The most states that are kept, and the most configurations in them.
     private static let stateLimit = 4096
+    private static let configurationLimit = 1 << 19
     /// The most frames that are kept from one walk to the next.
     private static let frameLimit = 65536
 
@@ -23,6 +24,9 @@ struct TrieWalk {
 
     private var frames = FrameStore()
     private var states: [State] = []
+    private var configurationCount = 0
+    /// How many states are kept. A walk drops those beyond when it goes up again.
+    private var kept = TrieWalk.stateLimit
     private var numbers: [[Configuration]: Int32] = [:]
     private var rows: [Int32] = []
     private var start: Int32 = 0
@@ -32,19 +36,21 @@ struct TrieWalk {
     mutating func begin(_ position: Int32, _ positions: inout PositionTable) {
         tokens.removeAll(keepingCapacity: true)
         exits.removeAll(keepingCapacity: true)
-        if states.count >= Self.stateLimit || frames.count > Self.frameLimit { self = TrieWalk() }
+        if states.count >= kept || configurationCount > Self.configurationLimit || frames.count > Self.frameLimit {
+            self = TrieWalk()
+        }
         start = number([Configuration(position: position, frame: 0)], &positions)
     }
 
     /// Bytes that are kept, roughly.
-    var size: Int { states.count * 1280 + frames.count * 32 }
+    var size: Int { states.count * 1280 + configurationCount * 16 + frames.count * 32 }
 
     /// Walks the nodes of a range, which are whole subtrees of one node.
     mutating func run(_ trie: TokenTrie, _ range: Range<Int>, _ positions: inout PositionTable) {
         guard !range.isEmpty else { return }
         let top = Int(trie.nodes[range.lowerBound].depth) - 1
         if path.count <= trie.depth { path = [Int32](repeating: 0, count: trie.depth + 1) }
-        drop(to: Self.stateLimit)
+        drop(to: kept)
         path[0] = start
         trie.nodes.withUnsafeBufferPointer { nodes in
             var place = range.lowerBound
@@ -86,10 +92,10 @@ struct TrieWalk {
     }
 
     private mutating func find(_ state: Int32, _ byte: UInt8, _ positions: inout PositionTable) -> Int32 {
-        drop(to: max(Int(state) + 1, Self.stateLimit))
+        drop(to: max(Int(state) + 1, kept))
         let configurations = positions.step(states[Int(state)].reading, byte)
         let next = configurations.isEmpty ? Self.none : number(configurations, &positions)
-        if next < Self.stateLimit { rows[Int(state) << 8 | Int(byte)] = next }
+        if next < kept { rows[Int(state) << 8 | Int(byte)] = next }
         return next
     }
 
@@ -104,8 +110,12 @@ struct TrieWalk {
         if let number = numbers[configurations] { return number }
         let expansion = positions.expand(configurations, &frames)
         let number = Int32(states.count)
+        if configurationCount > Self.configurationLimit { kept = min(kept, states.count) }
         states.append(State(reading: expansion.reading, exits: expansion.isComplete))
-        if number < Self.stateLimit { numbers[configurations] = number }
+        if number < kept {
+            numbers[configurations] = number
+            configurationCount += configurations.count + expansion.reading.count
+        }
         rows.append(contentsOf: repeatElement(Self.unknown, count: 256))
         return number
     }

@@ -61,10 +61,13 @@ struct PositionTable {
     /// Positions from which on sets of nodes are no longer made one position each, so that there are never more than the
     /// network has nodes beyond these. The next text has the grammar compiled anew.
     private static let mergedLimit = 8192
+    /// The most nodes in the sets of all positions. Beyond them there are no more positions.
+    private static let contentLimit = 1 << 22
 
     private var network: GrammarNetwork
     private var facts: [Facts] = []
     private var contents: [Content] = []
+    private var contentSize = 0
     private var calls: [[Call]?] = []
     private var automata: [Automaton] = []
     private var automatonNumbers: [Int32: Int32] = [:]
@@ -87,7 +90,7 @@ struct PositionTable {
     /// Positions made so far.
     var count: Int { facts.count }
     /// Whether the grammar has come to its bound.
-    var isExhausted: Bool { network.isExhausted }
+    var isExhausted: Bool { network.isExhausted || contentSize > Self.contentLimit }
     /// Whether so much has been made that it is better to begin again.
     var isFull: Bool { facts.count > Self.mergedLimit || isExhausted }
 
@@ -112,8 +115,9 @@ struct PositionTable {
         if isExhausted {
             throw GrammarError(
                 """
-                the grammar takes more than \(GrammarNetwork.nodeLimit) states, or nests \
-                \(GrammarNetwork.depthLimit) deep in one rule; use smaller repetitions and fewer alternatives
+                the grammar takes more than \(GrammarNetwork.nodeLimit) states, nests more than \
+                \(GrammarNetwork.depthLimit) deep in one rule, or has too many alternatives at once; use smaller \
+                repetitions and fewer alternatives
                 """)
         }
     }
@@ -206,6 +210,7 @@ struct PositionTable {
         var calls: [Call] = []
         for (routine, nodes) in targets {
             let next = merged(network.reached(from: nodes), owner: owner)
+            if next == Self.none { continue }
             if next < Self.unknown {
                 calls += several[Int(Self.unknown - 1 - next)].map { Call(routine: routine, next: $0, isLast: false) }
             } else {
@@ -323,7 +328,7 @@ struct PositionTable {
                 }
                 set(start: start, of: visit.routine)
             } else {
-                for member in component { unwind(member, in: component, openings) }
+                for member in component where !isExhausted { unwind(member, in: component, openings) }
             }
         }
     }
@@ -331,6 +336,7 @@ struct PositionTable {
     private mutating func set(start: Int32, of routine: Int32) {
         starts[routine] = start
         var rank = 0
+        guard start != Self.none else { return }
         if case .nodes(let nodes) = contents[Int(start)] {
             for called in called(nodes) { rank = max(rank, (ranks[called] ?? 0) + 1) }
         }
@@ -368,7 +374,9 @@ struct PositionTable {
     private mutating func merged(_ nodes: [Int32], owner: Int32) -> Int32 {
         guard facts.count >= Self.mergedLimit, nodes.count > 1 else { return position(nodes, owner: owner) }
         if let number = numbers[Key(content: .nodes(nodes), owner: owner)] { return number }
-        let single = nodes.map { position([$0], owner: owner) }
+        let single = nodes.map { position([$0], owner: owner) }.filter { $0 != Self.none }
+        if single.isEmpty { return Self.none }
+        contentSize += nodes.count
         if let number = severalNumbers[single] { return Self.unknown - 1 - number }
         let number = Int32(several.count)
         several.append(single)
@@ -379,6 +387,8 @@ struct PositionTable {
     private mutating func position(_ nodes: [Int32], owner: Int32) -> Int32 {
         let key = Key(content: .nodes(nodes), owner: owner)
         if let number = numbers[key] { return number }
+        contentSize += nodes.count
+        if isExhausted { return Self.none }
         var isFinal = false
         var reading = Facts.Reading.nothing
         for node in nodes {
@@ -395,7 +405,8 @@ struct PositionTable {
             case .call, .split: break
             }
         }
-        let likeness = Key(content: .nodes(nodes.map { network.likeness[Int($0)] }), owner: owner)
+        let like = nodes.map { network.likeness[Int($0)] }
+        let likeness = like == nodes ? key : Key(content: .nodes(like), owner: owner)
         return add(key, isFinal: isFinal, reading, likeness: likeness)
     }
 

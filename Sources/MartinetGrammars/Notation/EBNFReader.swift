@@ -6,9 +6,15 @@ struct EBNFReader {
     static let repetitionLimit = 100_000
 
     private let scalars: [Unicode.Scalar]
+    private let lineStarts: [Int]
     private var position = 0
 
-    init(_ source: String) { scalars = Array(source.unicodeScalars) }
+    init(_ source: String) {
+        scalars = Array(source.unicodeScalars)
+        var starts = [0]
+        for (place, scalar) in scalars.enumerated() where scalar == "\n" { starts.append(place + 1) }
+        lineStarts = starts
+    }
 
     /// The scalar at hand; `nil` at the end.
     var current: Unicode.Scalar? { position < scalars.count ? scalars[position] : nil }
@@ -29,13 +35,13 @@ struct EBNFReader {
 
     /// The place of a mark.
     func place(at mark: Int) -> EBNFPlace {
-        var line = 1
-        var start = 0
-        for index in 0..<mark where scalars[index] == "\n" {
-            line += 1
-            start = index + 1
+        var low = 0
+        var high = lineStarts.count
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if lineStarts[middle] <= mark { low = middle } else { high = middle }
         }
-        return EBNFPlace(line: line, column: mark - start + 1)
+        return EBNFPlace(line: low + 1, column: mark - lineStarts[low] + 1)
     }
 
     mutating func advance(_ count: Int = 1) { position += count }
