@@ -215,7 +215,8 @@ if !coreOnly {
         tests(
             "MartinetServerTests",
             [
-                "MartinetServer", "MartinetFleet", "MartinetInferenceProtocol", "MartinetTestKit", "MartinetWebSocketHTTP",
+                "MartinetServer", "MartinetFleet", "MartinetInferenceProtocol", "MartinetTestKit",
+                "MartinetWebSocketHTTP",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
