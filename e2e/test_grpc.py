@@ -1,6 +1,7 @@
 """gRPC with its official Python packages: stubs made of Protos/ as any client would make them."""
 import importlib
 import re
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from grpc_tools import protoc
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-from conftest import ROOT
+from conftest import BINARY, ROOT
 
 PROMPT = "The capital of France is"
 
@@ -393,3 +394,10 @@ def test_certificates(start, stubs):
     with grpc.insecure_channel(grpc_address(server)) as channel:
         with pytest.raises(grpc.RpcError):
             stubs[1].InferenceStub(channel).ListModels(stubs[0].ListModelsRequest(), timeout=5)
+
+
+def test_a_port_that_is_taken(serving):
+    port = grpc_address(serving).rpartition(":")[2]
+    done = subprocess.run([BINARY, "serve", "smollm2", "--port", "0", "--grpc-port", port], capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode != 0 and "--grpc-port" in done.stderr and "Ready" not in done.stdout

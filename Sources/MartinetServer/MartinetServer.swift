@@ -152,16 +152,21 @@ public struct MartinetServer: Sendable {
     ) async throws {
         let drain = DrainService(
             state: state, directory: directory, timeout: configuration.drainTimeout, logger: logger)
+        let certificates = try certificates.get()
         let rpc = try rpc()
         // The last to start is the first to stop.
         var services: [any ServiceLifecycle.Service] = [MetricsSampler(metrics: metrics)]
         if let rpc { services.append(rpc) }
         services += try listeners { port in
-            if let port = await rpc?.port { await onRPC(port) }
+            if let rpc {
+                // Without it the server is about to end.
+                guard let port = await rpc.port else { return }
+                await onRPC(port)
+            }
             await onReady(port)
         }
         services.append(drain)
-        if let certificates = try certificates.get() {
+        if let certificates {
             services.insert(CertificateService(certificates: certificates, logger: logger), at: 0)
         }
         if let fleet = fleet as? ServedFleet {

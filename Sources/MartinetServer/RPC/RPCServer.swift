@@ -1,3 +1,4 @@
+internal import Foundation
 internal import GRPCCore
 internal import GRPCNIOTransportHTTP2Posix
 internal import Logging
@@ -5,11 +6,18 @@ internal import NIOCertificateReloading
 internal import NIOCore
 internal import ServiceLifecycle
 
+/// A port of gRPC that cannot be had.
+package struct RPCListenError: Error, CustomStringConvertible {
+    /// Which, and why.
+    package let description: String
+}
+
 /// The gRPC services on a port of their own.
 package struct RPCServer: ServiceLifecycle.Service {
     private let transport: HTTP2ServerTransport.Posix
     private let server: GRPCServer<CheckedTransport<HTTP2ServerTransport.Posix>>
     private let certificates: TimedCertificateReloader?
+    private let wantedPort: Int
 
     /// Describes a server; ``run()`` makes it listen.
     ///
@@ -25,6 +33,7 @@ package struct RPCServer: ServiceLifecycle.Service {
                 certificateSource: .init(location: .file(path: tls.certificate), format: .pem),
                 privateKeySource: .init(location: .file(path: tls.key), format: .pem), logger: logger)
         }
+        wantedPort = port
         let address = try NIOCore.SocketAddress.makeAddressResolvingHost(host, port: port)
         let ip = address.ipAddress ?? host
         transport = HTTP2ServerTransport.Posix(
@@ -64,7 +73,17 @@ package struct RPCServer: ServiceLifecycle.Service {
     package func run() async throws {
         async let _: Void? = certificates?.run()
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await server.serve() }
+            group.addTask {
+                do {
+                    try await server.serve()
+                } catch let error as RuntimeError {
+                    guard let cause = error.cause as? IOError else { throw error }
+                    let reason = cause.errnoCode == EADDRINUSE ? "another program has it" : "\(cause)"
+                    throw RPCListenError(
+                        description:
+                            "gRPC cannot listen on port \(wantedPort): \(reason). Choose another with --grpc-port.")
+                }
+            }
             group.addTask {
                 try await gracefulShutdown()
                 // Requests have ended when it comes to this; who watches or holds a connection open gets a moment.

@@ -31,6 +31,8 @@ enum Listening {
                     + "another with --port.")
         } catch let error as IOError where error.errnoCode == EACCES {
             throw CommandFailure("Port \(configuration.port) needs more rights than this user has; try --port 8000.")
+        } catch let error as RPCListenError {
+            throw CommandFailure(error.description)
         } catch let error as UnixSocketError {
             throw CommandFailure(error.description)
         } catch let error as ServerCertificates.LoadError {
