@@ -1,12 +1,19 @@
-internal import MartinetAPI
-internal import MartinetStorage
+package import Logging
+package import MartinetAPI
+package import MartinetStorage
 
 /// Answers of `/v1/responses` in the database.
-struct DatabaseResponseStore: ResponseStore {
-    let table: ResponseTable
-    let gate: StorageGate
+package struct DatabaseResponseStore: ResponseStore {
+    private let table: ResponseTable
+    private let gate: StorageGate
 
-    func save(_ response: StoredResponse) async throws {
+    /// Keeps answers in a storage; its failures go to the log.
+    package init(_ storage: Storage, logger: Logger) {
+        table = storage.responses
+        gate = StorageGate(logger: logger)
+    }
+
+    package func save(_ response: StoredResponse) async throws {
         try await gate {
             try await table.save(
                 ResponseRecord(
@@ -16,7 +23,7 @@ struct DatabaseResponseStore: ResponseStore {
         }
     }
 
-    func response(_ id: String) async throws -> StoredResponse? {
+    package func response(_ id: String) async throws -> StoredResponse? {
         try await gate {
             try await table.response(id).map { record in
                 StoredResponse(
@@ -27,7 +34,7 @@ struct DatabaseResponseStore: ResponseStore {
         }
     }
 
-    func delete(_ id: String) async throws -> Bool {
+    package func delete(_ id: String) async throws -> Bool {
         try await gate { try await table.delete(id) }
     }
 }
