@@ -108,9 +108,11 @@ import Testing
             try damaged.write(to: URL(fileURLWithPath: folder.database))
             for suffix in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: folder.database + suffix) }
             let error = await #expect(throws: StorageError.self) {
-                _ = try await Storage.open(folder: folder.state).batches.list(after: nil, limit: 100)
+                let storage = try await Storage.open(folder: folder.state)
+                _ = try await storage.batches.list(after: nil, limit: 100)
+                withExtendedLifetime(storage) {}
             }
-            #expect(error?.code == .corrupt, "\(String(describing: error))")
+            #expect(error?.code == .corrupt, "\(start): \(error?.message ?? "")")
         }
     }
 

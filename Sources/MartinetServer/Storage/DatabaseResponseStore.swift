@@ -4,18 +4,18 @@ package import MartinetStorage
 
 /// Answers of `/v1/responses` in the database.
 package struct DatabaseResponseStore: ResponseStore {
-    private let table: ResponseTable
+    private let storage: Storage
     private let gate: StorageGate
 
     /// Keeps answers in a storage; its failures go to the log.
     package init(_ storage: Storage, logger: Logger) {
-        table = storage.responses
+        self.storage = storage
         gate = StorageGate(logger: logger)
     }
 
     package func save(_ response: StoredResponse) async throws {
         try await gate {
-            try await table.save(
+            try await storage.responses.save(
                 ResponseRecord(
                     id: response.id, previous: response.previousID, model: response.model, status: response.status,
                     created: response.created, input: response.inputItems, output: response.outputItems,
@@ -25,7 +25,7 @@ package struct DatabaseResponseStore: ResponseStore {
 
     package func response(_ id: String) async throws -> StoredResponse? {
         try await gate {
-            try await table.response(id).map { record in
+            try await storage.responses.response(id).map { record in
                 StoredResponse(
                     id: record.id, created: record.created, model: record.model, status: record.status,
                     previousID: record.previous, inputItems: record.input, outputItems: record.output,
@@ -35,6 +35,6 @@ package struct DatabaseResponseStore: ResponseStore {
     }
 
     package func delete(_ id: String) async throws -> Bool {
-        try await gate { try await table.delete(id) }
+        try await gate { try await storage.responses.delete(id) }
     }
 }
