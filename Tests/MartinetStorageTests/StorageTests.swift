@@ -97,10 +97,12 @@ import Testing
         let folder = try TestFolder()
         var storage: Storage? = try await Storage.open(folder: folder.state)
         for number in 0..<200 {
-            try await storage?.addBatch("batch_\(number)", document: Array(repeating: 7, count: 500))
+            try await storage?.addBatch("batch_\(number)", document: Array(repeating: 7, count: 40_000))
         }
         storage = nil
+        // So much that SQLite has moved most of it from its log into the database.
         let whole = try Data(contentsOf: URL(fileURLWithPath: folder.database))
+        #expect(whole.count > 1 << 20)
         // All but the first page, which says what the file is; then that one too.
         for start in [4096, 0] {
             var damaged = whole
