@@ -1,4 +1,5 @@
-/// What outlives the process: one SQLite database, and the contents of files beside it.
+/// What outlives the process: one SQLite database, and the contents of files beside it. It ends with its last holder, and
+/// its parts with it: who keeps one of them keeps the storage.
 ///
 /// ```swift
 /// let storage = try await Storage.open(folder: "/var/lib/martinet")

@@ -153,10 +153,12 @@ import Testing
         let file = try await storage.add("file-a", text)
         var lines = FileLines(try await storage.files.content(of: file), maximum: 900_000)
         for (index, length) in lengths.enumerated() {
-            let line = try #require(try lines.next())
+            let next = try lines.next()
+            let line = try #require(next)
             #expect(line.number == index + 1)
             #expect(line.bytes?.count == (length > 900_000 ? nil : length))
         }
-        #expect(try lines.next() == nil)
+        let end = try lines.next()
+        #expect(end == nil)
     }
 }

@@ -97,10 +97,12 @@ import Testing
         let folder = try TestFolder()
         var storage: Storage? = try await Storage.open(folder: folder.state)
         for number in 0..<200 {
-            try await storage?.addBatch("batch_\(number)", document: Array(repeating: 7, count: 500))
+            try await storage?.addBatch("batch_\(number)", document: Array(repeating: 7, count: 40_000))
         }
         storage = nil
+        // So much that SQLite has moved most of it from its log into the database.
         let whole = try Data(contentsOf: URL(fileURLWithPath: folder.database))
+        #expect(whole.count > 1 << 20)
         // All but the first page, which says what the file is; then that one too.
         for start in [4096, 0] {
             var damaged = whole
@@ -108,9 +110,11 @@ import Testing
             try damaged.write(to: URL(fileURLWithPath: folder.database))
             for suffix in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: folder.database + suffix) }
             let error = await #expect(throws: StorageError.self) {
-                _ = try await Storage.open(folder: folder.state).batches.list(after: nil, limit: 100)
+                let storage = try await Storage.open(folder: folder.state)
+                _ = try await storage.batches.list(after: nil, limit: 100)
+                withExtendedLifetime(storage) {}
             }
-            #expect(error?.code == .corrupt, "\(String(describing: error))")
+            #expect(error?.code == .corrupt, "\(start): \(error?.message ?? "")")
         }
     }
 

@@ -92,7 +92,7 @@ struct FileRoutes: RouteGroup {
         let id = "file-" + RequestMiddleware.newID()
         let form = try await FileForm(request) { () throws(StorageError) in
             // The form's own lines take a little more than the file.
-            if let length = request.headers[.contentLength].flatMap({ Int($0) }), length - (64 << 10) > limit {
+            if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit + (64 << 10) {
                 throw StorageError(.fileTooLarge, "A file may have at most \(limit) bytes.")
             }
             return try storage.files.begin(id)

@@ -33,7 +33,8 @@ final class StateDatabase: Sendable {
         configuration.prepareDatabase { database in
             try database.execute(sql: "PRAGMA synchronous = NORMAL")
             let pageBytes = try Int.fetchOne(database, sql: "PRAGMA page_size") ?? 4096
-            try database.execute(sql: "PRAGMA max_page_count = \(max(64, maximumBytes / max(512, pageBytes)))")
+            let pages = min(4_294_967_294, max(64, maximumBytes / max(512, pageBytes)))
+            try database.execute(sql: "PRAGMA max_page_count = \(pages)")
         }
         do {
             pool = try DatabasePool(path: path, configuration: configuration)
