@@ -54,8 +54,8 @@ package struct HTTPChannel: HTTPChannelHandler {
         channel.closeFuture.whenComplete { _ in limit.leave() }
         return channel.eventLoop.makeCompletedFuture {
             guard mayEnter else {
-                refuse(channel)
                 promise.fail(TooManyConnections())
+                try channel.pipeline.syncOperations.addHandler(RefusalHandler(bytes: refusal))
                 return
             }
             if let certificates = configuration.certificates {
@@ -73,15 +73,14 @@ package struct HTTPChannel: HTTPChannelHandler {
         }.map { Value(channel: channel, connection: promise.futureResult) }
     }
 
-    /// Sends a connection away that is one too many.
-    private func refuse(_ channel: any Channel) {
-        guard configuration.certificates == nil else { return channel.close(promise: nil) }
+    /// What a connection is told that is one too many; nothing where it expects to be encrypted.
+    private var refusal: [UInt8] {
+        guard configuration.certificates == nil else { return [] }
         let (contentType, body) = configuration.errorBody(503, "The server has as many connections as it may have.")
         let head =
             "HTTP/1.1 503 Service Unavailable\r\ncontent-type: \(contentType)\r\ncontent-length: \(body.count)\r\n"
             + "retry-after: 1\r\nconnection: close\r\n\r\n"
-        channel.writeAndFlush(ByteBuffer(bytes: Array(head.utf8) + body), promise: nil)
-        channel.close(promise: nil)
+        return Array(head.utf8) + body
     }
 
     private func facts(
@@ -250,3 +249,20 @@ package struct HTTPChannel: HTTPChannelHandler {
 
 /// A connection beyond the limit.
 private struct TooManyConnections: Error {}
+
+/// Says that there is no room, and closes.
+private final class RefusalHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let bytes: [UInt8]
+
+    init(bytes: [UInt8]) {
+        self.bytes = bytes
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        if !bytes.isEmpty { context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil) }
+        context.close(promise: nil)
+    }
+}
