@@ -217,7 +217,18 @@ def test_mutual_tls(start):
     assert server.stop() == 0
 
 
-def test_wrong_files_and_flags(tmp_path):
+def test_settings_of_the_environment(start, monkeypatch):
+    monkeypatch.setenv("MARTINET_TLS_CERTIFICATE", str(CERTIFICATES / "worker.pem"))
+    monkeypatch.setenv("MARTINET_TLS_KEY", str(CERTIFICATES / "worker.key"))
+    monkeypatch.setenv("MARTINET_CORS_ORIGIN", "https://a.example,https://b.example")
+    # Its workers inherit the variables, which mean the server alone.
+    server = start(verify=trust())
+    assert server.url.startswith("https://")
+    answer = server.client.post("/generate", json={"prompt": "Hi", "max_tokens": 2}, headers={"Origin": "https://b.example"})
+    assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == "https://b.example"
+
+
+def test_wrong_files_and_flags():
     for flags, words in [
             (["--tls-certificate", "a.pem"], "belong together"), (["--tls-client-ca", "a.pem"], "needs"),
             (["--no-port"], "--unix-socket"), (["--unix-socket", "x" * 200], "107"),

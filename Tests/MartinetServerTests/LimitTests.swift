@@ -46,7 +46,7 @@ import Testing
 
     @Test func slowBodiesAndHeads() async throws {
         var configuration = TestServer.local
-        configuration.requestTimeout = .milliseconds(300)
+        configuration.requestTimeout = .seconds(2)
         try await serve(configuration: configuration) { test, port in
             let silent = try await RawConnection.connect(port: port)
             let head = try await RawConnection.connect(port: port)
