@@ -251,6 +251,8 @@ def test_cors(start):
     for path in ["/v1/models", "/nowhere"]:
         answer = server.client.get(path, headers={"Origin": "https://chat.example"})
         assert answer.headers["access-control-allow-origin"] == "https://chat.example"
+    options = server.client.options("/generate")
+    assert options.status_code == 204 and options.headers["allow"] == "POST, OPTIONS"
     assert "access-control-allow-origin" not in server.client.get("/health", headers={"Origin": "https://a.b"}).headers
 
 
