@@ -19,14 +19,14 @@ package struct HTTPChannel: HTTPChannelHandler {
 
     /// One request of a connection of HTTP/2.
     struct Stream: Sendable {
-        let http: HTTPConnection
+        let http: UnservedChannel<HTTPRequestPart, HTTPResponsePart>
         let monitor: ConnectionMonitor
     }
 
     enum Connection: Sendable {
-        case http1(HTTPConnection, ConnectionFacts)
+        case http1(UnservedChannel<HTTPRequestPart, HTTPResponsePart>, ConnectionFacts)
         case http2(NIOHTTP2Handler.AsyncStreamMultiplexer<Stream>, ConnectionFacts)
-        case webSocket(HTTPRequestHead, NIOAsyncChannel<WebSocketEvent, WebSocketOutput>, ConnectionFacts)
+        case webSocket(HTTPRequestHead, UnservedChannel<WebSocketEvent, WebSocketOutput>, ConnectionFacts)
     }
 
     /// A connection that will say which protocol it speaks.
@@ -131,7 +131,7 @@ package struct HTTPChannel: HTTPChannelHandler {
         try pipeline.addHandler(disconnect)
         let http = try HTTPConnection(
             wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
-        promise.succeed(.http1(http, facts(channel, disconnect.monitor, "HTTP/1.1")))
+        promise.succeed(.http1(UnservedChannel(http), facts(channel, disconnect.monitor, "HTTP/1.1")))
     }
 
     // MARK: HTTP/2
@@ -152,7 +152,8 @@ package struct HTTPChannel: HTTPChannelHandler {
                 try pipeline.addHandler(StreamTimeHandler(configuration))
                 try pipeline.addHandler(disconnect)
                 return Stream(
-                    http: try HTTPConnection(wrappingChannelSynchronously: stream), monitor: disconnect.monitor)
+                    http: UnservedChannel(try HTTPConnection(wrappingChannelSynchronously: stream)),
+                    monitor: disconnect.monitor)
             }
         }
         try channel.pipeline.syncOperations.addHandler(
@@ -178,7 +179,7 @@ package struct HTTPChannel: HTTPChannelHandler {
             wrappingChannelSynchronously: channel,
             // Messages are large: what waits to be taken is kept short.
             configuration: .init(backPressureStrategy: .init(lowWatermark: 1, highWatermark: 2)))
-        promise.succeed(.webSocket(head, webSocket, facts(channel, disconnect.monitor, "WebSocket")))
+        promise.succeed(.webSocket(head, UnservedChannel(webSocket), facts(channel, disconnect.monitor, "WebSocket")))
     }
 
     // MARK: Serving
@@ -197,9 +198,11 @@ package struct HTTPChannel: HTTPChannelHandler {
         }
         switch connection {
         case .http1(let http, let facts):
-            await ConnectionFacts.$current.withValue(facts) { await handleHTTP(asyncChannel: http, logger: logger) }
+            await ConnectionFacts.$current.withValue(facts) {
+                await handleHTTP(asyncChannel: http.take(), logger: logger)
+            }
         case .http2(let multiplexer, let facts): await handle(multiplexer, facts, logger)
-        case .webSocket(let head, let webSocket, let facts): await handle(webSocket, head, facts, logger)
+        case .webSocket(let head, let webSocket, let facts): await handle(webSocket.take(), head, facts, logger)
         }
     }
 
@@ -213,7 +216,7 @@ package struct HTTPChannel: HTTPChannelHandler {
                         var facts = facts
                         facts.monitor = stream.monitor
                         await ConnectionFacts.$current.withValue(facts) {
-                            await handleHTTP(asyncChannel: stream.http, logger: logger)
+                            await handleHTTP(asyncChannel: stream.http.take(), logger: logger)
                         }
                     }
                 }
