@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import ssl
 import subprocess
 import time
 from pathlib import Path
@@ -18,7 +19,8 @@ MODEL = "smollm2"
 class Server:
     """One `martinet serve` process."""
 
-    def __init__(self, log: Path, *flags: str, model: str | None = MODEL, command: str = "serve"):
+    def __init__(self, log: Path, *flags: str, model: str | None = MODEL, command: str = "serve",
+                 verify: ssl.SSLContext | bool = True):
         self.log = log
         self.out = log.with_suffix(".out")
         with open(log, "wb") as errors, open(self.out, "wb") as output:
@@ -26,7 +28,7 @@ class Server:
                 [BINARY, command, *([model] if model else []), "--port", "0", "--log-format", "json", *flags],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
         self.url = self._ready(60)
-        self.client = httpx.Client(base_url=self.url, timeout=120)
+        self.client = httpx.Client(base_url=self.url, timeout=120, verify=verify)
 
     def _ready(self, seconds: float) -> str:
         deadline = time.monotonic() + seconds

@@ -70,6 +70,15 @@ final class FirstRequestHandler: ChannelInboundHandler, RemovableChannelHandler 
         }
     }
 
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .done = state { return context.fireUserInboundEventTriggered(event) }
+        switch event {
+        // Those who would hear it are not here yet.
+        case is ChannelShouldQuiesceEvent, ChannelEvent.inputClosed: context.close(promise: nil)
+        default: context.fireUserInboundEventTriggered(event)
+        }
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if case .done = state { return context.fireErrorCaught(error) }
         context.close(promise: nil)

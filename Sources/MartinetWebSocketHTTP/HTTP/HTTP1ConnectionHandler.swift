@@ -13,6 +13,7 @@ final class HTTP1ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandle
     private let configuration: HTTPChannelConfiguration
     private var clock: RequestClock
     private var timer: Scheduled<Void>?
+    private var timerDeadline = NIODeadline.distantFuture
     private var isBroken = false
 
     init(_ configuration: HTTPChannelConfiguration) {
@@ -39,7 +40,9 @@ final class HTTP1ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandle
         guard !isBroken else { return }
         switch unwrapInboundIn(data) {
         case .head(let head):
-            clock.readHead(isKeepAlive: head.isKeepAlive, now: .now())
+            // The parser reads nothing behind a request to upgrade; where there is no upgrade, this is the last.
+            let isLast = !head.isKeepAlive || head.headers.contains(name: "upgrade")
+            clock.readHead(isKeepAlive: !isLast, now: .now())
             // The client waits for this word; without it a large body comes a second later.
             if head.version == .http1_1, clock.open == 1, head.headers["expect"].first?.lowercased() == "100-continue" {
                 context.writeAndFlush(
@@ -54,6 +57,9 @@ final class HTTP1ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandle
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
+        case .head(let head) where head.status == .switchingProtocols:
+            clock.upgrade()
+            context.write(data, promise: promise)
         case .head(var head) where clock.closesAfterAnswer && clock.open <= 1:
             head.headers.replaceOrAdd(name: "connection", value: "close")
             context.write(wrapOutboundOut(.head(head)), promise: promise)
@@ -111,7 +117,9 @@ final class HTTP1ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandle
 
     /// Sees to it that a timer runs which is no later than the deadline.
     private func schedule(_ context: ChannelHandlerContext) {
-        guard timer == nil, let deadline = clock.deadline else { return }
+        guard let deadline = clock.deadline, timer == nil || deadline < timerDeadline else { return }
+        timer?.cancel()
+        timerDeadline = deadline
         timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [self] in
             timer = nil
             expire(context)

@@ -19,14 +19,14 @@ package struct HTTPChannel: HTTPChannelHandler {
 
     /// One request of a connection of HTTP/2.
     struct Stream: Sendable {
-        let http: HTTPConnection
+        let http: UnservedChannel<HTTPRequestPart, HTTPResponsePart>
         let monitor: ConnectionMonitor
     }
 
     enum Connection: Sendable {
-        case http1(HTTPConnection, ConnectionFacts)
+        case http1(UnservedChannel<HTTPRequestPart, HTTPResponsePart>, ConnectionFacts)
         case http2(NIOHTTP2Handler.AsyncStreamMultiplexer<Stream>, ConnectionFacts)
-        case webSocket(HTTPRequestHead, NIOAsyncChannel<WebSocketEvent, WebSocketOutput>, ConnectionFacts)
+        case webSocket(HTTPRequestHead, UnservedChannel<WebSocketEvent, WebSocketOutput>, ConnectionFacts)
     }
 
     /// A connection that will say which protocol it speaks.
@@ -54,8 +54,8 @@ package struct HTTPChannel: HTTPChannelHandler {
         channel.closeFuture.whenComplete { _ in limit.leave() }
         return channel.eventLoop.makeCompletedFuture {
             guard mayEnter else {
-                refuse(channel)
                 promise.fail(TooManyConnections())
+                try channel.pipeline.syncOperations.addHandler(RefusalHandler(bytes: refusal))
                 return
             }
             if let certificates = configuration.certificates {
@@ -73,15 +73,14 @@ package struct HTTPChannel: HTTPChannelHandler {
         }.map { Value(channel: channel, connection: promise.futureResult) }
     }
 
-    /// Sends a connection away that is one too many.
-    private func refuse(_ channel: any Channel) {
-        guard configuration.certificates == nil else { return channel.close(promise: nil) }
+    /// What a connection is told that is one too many; nothing where it expects to be encrypted.
+    private var refusal: [UInt8] {
+        guard configuration.certificates == nil else { return [] }
         let (contentType, body) = configuration.errorBody(503, "The server has as many connections as it may have.")
         let head =
             "HTTP/1.1 503 Service Unavailable\r\ncontent-type: \(contentType)\r\ncontent-length: \(body.count)\r\n"
             + "retry-after: 1\r\nconnection: close\r\n\r\n"
-        channel.writeAndFlush(ByteBuffer(bytes: Array(head.utf8) + body), promise: nil)
-        channel.close(promise: nil)
+        return Array(head.utf8) + body
     }
 
     private func facts(
@@ -132,7 +131,7 @@ package struct HTTPChannel: HTTPChannelHandler {
         try pipeline.addHandler(disconnect)
         let http = try HTTPConnection(
             wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
-        promise.succeed(.http1(http, facts(channel, disconnect.monitor, "HTTP/1.1")))
+        promise.succeed(.http1(UnservedChannel(http), facts(channel, disconnect.monitor, "HTTP/1.1")))
     }
 
     // MARK: HTTP/2
@@ -153,7 +152,8 @@ package struct HTTPChannel: HTTPChannelHandler {
                 try pipeline.addHandler(StreamTimeHandler(configuration))
                 try pipeline.addHandler(disconnect)
                 return Stream(
-                    http: try HTTPConnection(wrappingChannelSynchronously: stream), monitor: disconnect.monitor)
+                    http: UnservedChannel(try HTTPConnection(wrappingChannelSynchronously: stream)),
+                    monitor: disconnect.monitor)
             }
         }
         try channel.pipeline.syncOperations.addHandler(
@@ -179,7 +179,7 @@ package struct HTTPChannel: HTTPChannelHandler {
             wrappingChannelSynchronously: channel,
             // Messages are large: what waits to be taken is kept short.
             configuration: .init(backPressureStrategy: .init(lowWatermark: 1, highWatermark: 2)))
-        promise.succeed(.webSocket(head, webSocket, facts(channel, disconnect.monitor, "WebSocket")))
+        promise.succeed(.webSocket(head, UnservedChannel(webSocket), facts(channel, disconnect.monitor, "WebSocket")))
     }
 
     // MARK: Serving
@@ -198,9 +198,11 @@ package struct HTTPChannel: HTTPChannelHandler {
         }
         switch connection {
         case .http1(let http, let facts):
-            await ConnectionFacts.$current.withValue(facts) { await handleHTTP(asyncChannel: http, logger: logger) }
+            await ConnectionFacts.$current.withValue(facts) {
+                await handleHTTP(asyncChannel: http.take(), logger: logger)
+            }
         case .http2(let multiplexer, let facts): await handle(multiplexer, facts, logger)
-        case .webSocket(let head, let webSocket, let facts): await handle(webSocket, head, facts, logger)
+        case .webSocket(let head, let webSocket, let facts): await handle(webSocket.take(), head, facts, logger)
         }
     }
 
@@ -214,7 +216,7 @@ package struct HTTPChannel: HTTPChannelHandler {
                         var facts = facts
                         facts.monitor = stream.monitor
                         await ConnectionFacts.$current.withValue(facts) {
-                            await handleHTTP(asyncChannel: stream.http, logger: logger)
+                            await handleHTTP(asyncChannel: stream.http.take(), logger: logger)
                         }
                     }
                 }
@@ -250,3 +252,20 @@ package struct HTTPChannel: HTTPChannelHandler {
 
 /// A connection beyond the limit.
 private struct TooManyConnections: Error {}
+
+/// Says that there is no room, and closes.
+private final class RefusalHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let bytes: [UInt8]
+
+    init(bytes: [UInt8]) {
+        self.bytes = bytes
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        if !bytes.isEmpty { context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil) }
+        context.close(promise: nil)
+    }
+}

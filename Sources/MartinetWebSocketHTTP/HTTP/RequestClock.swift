@@ -53,6 +53,9 @@ package struct RequestClock {
     /// Its body is whole.
     package mutating func readEnd() { isReadingBody = false }
 
+    /// The answer is that there will be no more HTTP.
+    package mutating func upgrade() { closesAfterAnswer = false }
+
     /// An answer is written; returns whether to close.
     package mutating func writtenEnd(now: NIODeadline) -> Bool {
         open = max(0, open - 1)

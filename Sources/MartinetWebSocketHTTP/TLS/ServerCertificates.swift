@@ -1,5 +1,5 @@
 internal import Foundation
-internal import NIOSSL
+package import NIOSSL
 internal import SwiftASN1
 internal import Synchronization
 internal import X509
@@ -123,7 +123,7 @@ package final class ServerCertificates: Sendable {
     }
 
     /// The names in a client's certificate: subject alternative names, then the subject's common name.
-    static func names(of certificate: NIOSSLCertificate) -> [String] {
+    package static func names(of certificate: NIOSSLCertificate) -> [String] {
         guard let bytes = try? certificate.toDERBytes(), let parsed = try? Certificate(derEncoded: bytes) else {
             return []
         }

@@ -92,7 +92,10 @@ final class WebSocketHandler: ChannelDuplexHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
-        case is ChannelShouldQuiesceEvent: context.fireChannelRead(wrapInboundOut(.shouldEnd))
+        case is ChannelShouldQuiesceEvent:
+            context.fireChannelRead(wrapInboundOut(.shouldEnd))
+            // What is read is handed over with this.
+            context.fireChannelReadComplete()
         // There is no half of a WebSocket.
         case ChannelEvent.inputClosed: context.close(promise: nil)
         default: context.fireUserInboundEventTriggered(event)

@@ -115,6 +115,8 @@ struct WorkerFlags: ParsableArguments {
     }
 
     func tls(_ settings: Settings, address: WorkerAddress) throws -> WorkerServerTLS? {
+        // The variables that a server's workers inherit are the server's own.
+        if case .unix = address, [tlsCertificate, tlsKey, tlsClientCa].allSatisfy({ $0 == nil }) { return nil }
         let certificate = settings.text("tls-certificate", tlsCertificate)
         let key = settings.text("tls-key", tlsKey)
         let authorities = settings.text("tls-client-ca", tlsClientCa)
