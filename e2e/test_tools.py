@@ -1,6 +1,7 @@
 """Tool calls with the official client and with the frameworks that people use over it. The model is small, so calls are
 required where their content is looked at; what a grammar holds must hold with any model."""
 import json
+from typing import Literal
 
 import openai
 import pytest
@@ -92,7 +93,9 @@ def test_conversation_goes_on(client):
          "content": [{"type": "text", "text": "18 degrees, sunny"}]},
         {"role": "user", "content": "Say it in one sentence."}], tool_choice="none"))
     assert after.choices[0].message.content and after.choices[0].finish_reason in ("stop", "length")
-    assert after.usage.prompt_tokens > answer.usage.prompt_tokens - 200
+    # The tool's result is in the prompt: the same with less in it is shorter.
+    less = client.chat.completions.create(**OPTIONS | dict(tools=[WEATHER], tool_choice="none", max_tokens=1))
+    assert after.usage.prompt_tokens > less.usage.prompt_tokens + 20
 
 
 def test_auto_answers_or_calls(client):
@@ -141,7 +144,7 @@ def test_langchain(server):
     from langchain_openai import ChatOpenAI
 
     @tool
-    def get_weather(city: str) -> str:
+    def get_weather(city: Literal["Paris", "Rome"]) -> str:
         """The weather of a city."""
         return f"It is sunny in {city}."
 
@@ -150,7 +153,7 @@ def test_langchain(server):
     messages = [HumanMessage("What is the weather in Paris?")]
     answer = model.bind_tools([get_weather], tool_choice="get_weather", parallel_tool_calls=False).invoke(messages)
     [call] = answer.tool_calls
-    assert call["name"] == "get_weather" and isinstance(call["args"]["city"], str)
+    assert call["name"] == "get_weather" and call["args"]["city"] in ("Paris", "Rome")
     messages += [answer, ToolMessage(get_weather.invoke(call["args"]), tool_call_id=call["id"])]
     assert model.invoke(messages).content
     pieces = list(model.bind_tools([get_weather], tool_choice="any", parallel_tool_calls=False).stream(messages[:1]))
@@ -164,7 +167,7 @@ def test_llama_index(server):
     from llama_index.core.tools import FunctionTool
     from llama_index.llms.openai_like import OpenAILike
 
-    def get_weather(city: str) -> str:
+    def get_weather(city: Literal["Paris", "Rome"]) -> str:
         """The weather of a city."""
         return f"It is sunny in {city}."
 
@@ -174,4 +177,4 @@ def test_llama_index(server):
     weather = FunctionTool.from_defaults(get_weather)
     answer = model.chat_with_tools([weather], user_msg="What is the weather in Paris?", tool_required=True)
     calls = model.get_tool_calls_from_response(answer)
-    assert calls and calls[0].tool_name == "get_weather" and isinstance(calls[0].tool_kwargs["city"], str)
+    assert calls and calls[0].tool_name == "get_weather" and calls[0].tool_kwargs["city"] in ("Paris", "Rome")

@@ -145,16 +145,19 @@ struct TurnCase: Sendable, CustomStringConvertible {
     static let functions: Set<String> = ["f", "g"]
 
     /// Real templates tell how their models write turns.
-    @Test(arguments: [
-        ("own:chatml.jinja", ToolCallFormat.hermes, nil), ("gguf:smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", .hermes, nil),
-        ("google-gemma-2-2b-it.jinja", .hermes, nil), ("Qwen-Qwen2.5-7B-Instruct.jinja", .hermes, nil),
-        ("NousResearch-Hermes-3-Llama-3.1-8B-tool_use.jinja", .hermes, nil), ("own:thinking.jinja", .hermes, .think),
-        ("meta-llama-Llama-3.1-8B-Instruct.jinja", .llama3JSON, nil),
-        ("meta-llama-Llama-3.2-3B-Instruct.jinja", .llama3JSON, nil),
-        ("mistralai-Mistral-Nemo-Instruct-2407.jinja", .mistral, nil),
-        ("deepseek-ai-DeepSeek-R1-Distill-Qwen-32B.jinja", .hermes, .think),
-        ("fireworks-ai-llama-3-firefunction-v2.jinja", .json, nil),
-    ] as [(String, ToolCallFormat, ReasoningFormat?)])
+    @Test(
+        arguments: [
+            ("own:chatml.jinja", ToolCallFormat.hermes, nil),
+            ("gguf:smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", .hermes, nil),
+            ("google-gemma-2-2b-it.jinja", .hermes, nil), ("Qwen-Qwen2.5-7B-Instruct.jinja", .hermes, nil),
+            ("NousResearch-Hermes-3-Llama-3.1-8B-tool_use.jinja", .hermes, nil),
+            ("own:thinking.jinja", .hermes, .think),
+            ("meta-llama-Llama-3.1-8B-Instruct.jinja", .llama3JSON, nil),
+            ("meta-llama-Llama-3.2-3B-Instruct.jinja", .llama3JSON, nil),
+            ("mistralai-Mistral-Nemo-Instruct-2407.jinja", .mistral, nil),
+            ("deepseek-ai-DeepSeek-R1-Distill-Qwen-32B.jinja", .hermes, .think),
+            ("fireworks-ai-llama-3-firefunction-v2.jinja", .json, nil),
+        ] as [(String, ToolCallFormat, ReasoningFormat?)])
     func detection(_ name: String, _ tools: ToolCallFormat, _ reasoning: ReasoningFormat?) throws {
         let source = try Fixtures.source(of: name)
         let variables = try ChatTemplate(source).variableNames

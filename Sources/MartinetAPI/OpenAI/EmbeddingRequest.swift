@@ -45,6 +45,7 @@ public struct EmbeddingRequest: Sendable {
         priority = try reader.integer("priority", in: Int(Int32.min)...Int(Int32.max)) ?? 0
         cacheSalt = try reader.string("cache_salt", maximum: 1024)
         try CommonFields.take(&reader)
+        try reader.end()
     }
 
     /// The engine's requests, one for each text.
