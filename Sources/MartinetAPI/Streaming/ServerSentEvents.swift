@@ -30,6 +30,10 @@ public protocol StreamEncoding: Sendable {
     ///   - prompt: which of the request's prompts it belongs to.
     ///   - usage: tokens up to and with this event.
     mutating func encode(_ event: InferenceEvent, prompt: Int, usage: Usage, into writer: inout JSONWriter)
+    /// Does what must be done before the last events are sent, such as keeping the answer.
+    ///
+    /// - Parameter usage: of the whole request.
+    mutating func complete(_ usage: Usage) async throws(APIError)
     /// Appends what stands between the last event and ``terminator``.
     mutating func finish(_ usage: Usage, into writer: inout JSONWriter)
     /// Appends the error that breaks the stream off, in the surface's shape, before ``terminator``.
@@ -39,6 +43,9 @@ public protocol StreamEncoding: Sendable {
 }
 
 extension StreamEncoding {
+    /// Nothing.
+    public mutating func complete(_ usage: Usage) async throws(APIError) {}
+
     /// OpenAI's shape.
     public mutating func fail(_ error: APIError, into writer: inout JSONWriter) {
         ServerSentEvents.write(error, to: &writer)

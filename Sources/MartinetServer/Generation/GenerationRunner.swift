@@ -130,13 +130,15 @@ struct GenerationRunner: Sendable {
                 ready = try await merger.next()
             }
             guard !merger.isCancelled else { return }
+            try await encoding.complete(record.usage)
             encoding.finish(record.usage, into: &json)
             json.raw(type(of: encoding).terminator)
             outcome = .success
-        } catch let error as EngineError {
+        } catch {
+            guard let error = (error as? EngineError).map(APIError.init) ?? error as? APIError else { throw error }
             outcome = .failure
             json.removeAll()
-            encoding.fail(APIError(error), into: &json)
+            encoding.fail(error, into: &json)
             json.raw(type(of: encoding).terminator)
         }
         try await writer.write(ByteBuffer(bytes: json.bytes))

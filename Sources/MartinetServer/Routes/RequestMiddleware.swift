@@ -17,6 +17,7 @@ struct RequestMiddleware: RouterMiddleware {
         next: (Request, MartinetContext) async throws -> Response
     ) async throws -> Response {
         let id = Self.requestID(request.headers[.requestID])
+        let shape = ErrorShape(path: request.uri.path)
         context.record.update { facts in
             facts.requestID = id
             facts.method = request.method.rawValue
@@ -26,20 +27,23 @@ struct RequestMiddleware: RouterMiddleware {
         do {
             response = try await next(request, context)
         } catch let error as APIError {
-            response = Self.response(error)
+            response = Self.response(error, shape, id)
         } catch let error as HTTPError where error.status == .notFound {
-            response = notFound(request)
+            response = notFound(request, shape, id)
         } catch let error as any HTTPResponseError {
             response = Self.response(
-                APIError(status: Int(error.status.code), "The request is not valid HTTP for this route: \(error)."))
+                APIError(status: Int(error.status.code), "The request is not valid HTTP for this route: \(error)."),
+                shape, id)
         } catch {
             logger.error("request failed", metadata: ["request_id": "\(id)", "error": "\(error)"])
             response = Self.response(
                 APIError(
                     status: 500, "The server failed; its log names the cause under request \(id).",
-                    type: "server_error", code: "internal_error"))
+                    type: "server_error", code: "internal_error"), shape, id)
         }
         response.headers[.requestID] = id
+        // Anthropic's clients know it by this name.
+        if shape == .anthropic { response.headers[.anthropicRequestID] = id }
         let method = Self.knownMethods.contains(request.method) ? request.method.rawValue : "OTHER"
         let handler = context.endpointPath ?? "none"
         metrics.httpRequests(method, "\(response.status.code)", handler).increment()
@@ -56,16 +60,17 @@ struct RequestMiddleware: RouterMiddleware {
         .get, .post, .head, .options, .put, .delete, .patch,
     ]
 
-    private func notFound(_ request: Request) -> Response {
+    private func notFound(_ request: Request, _ shape: ErrorShape, _ id: String) -> Response {
         guard let methods = methods[request.uri.path] else {
             return Self.response(
-                APIError(status: 404, "There is no route \(request.uri.path.prefix(256)).", code: "not_found"))
+                APIError(status: 404, "There is no route \(request.uri.path.prefix(256)).", code: "not_found"), shape,
+                id)
         }
         let allowed = methods.map(\.rawValue).joined(separator: ", ")
         var response = Self.response(
             APIError(
                 status: 405, "\(request.uri.path) does not take \(request.method.rawValue.prefix(32)); use \(allowed).",
-                code: "method_not_allowed"))
+                code: "method_not_allowed"), shape, id)
         response.headers[.allow] = allowed
         return response
     }
@@ -86,10 +91,10 @@ struct RequestMiddleware: RouterMiddleware {
             + low
     }
 
-    static func response(_ error: APIError) -> Response {
+    private static func response(_ error: APIError, _ shape: ErrorShape, _ id: String) -> Response {
         var response = Response(
             status: .init(code: error.status), headers: [.contentType: "application/json"],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: error.body)))
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: shape.body(error, requestID: id))))
         if let seconds = error.retryAfter { response.headers[.retryAfter] = "\(seconds)" }
         return response
     }
@@ -98,4 +103,5 @@ struct RequestMiddleware: RouterMiddleware {
 extension HTTPField.Name {
     /// `X-Request-Id`, named in both directions.
     static let requestID = HTTPField.Name("X-Request-Id") ?? .server
+    static let anthropicRequestID = HTTPField.Name("request-id") ?? .server
 }

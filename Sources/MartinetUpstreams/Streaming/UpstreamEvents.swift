@@ -1,4 +1,3 @@
-internal import MartinetJSON
 package import NIOCore
 internal import MartinetAPI
 internal import Synchronization
@@ -6,8 +5,8 @@ internal import Synchronization
 /// The server-sent events of a stream, whole events in each element, as they come.
 ///
 /// Reading pulls: while nobody reads, at most a window of bytes waits and the upstream is held back. A stream that
-/// breaks goes on at another member where that is allowed; otherwise its last events are an error in OpenAI's shape and
-/// `[DONE]`. It ends without either only when the reading task is cancelled. Leaving it unread ends the request.
+/// breaks goes on at another member where that is allowed; otherwise its last events are an error in the surface's
+/// shape. It ends without only when the reading task is cancelled. Leaving it unread ends the request.
 package struct UpstreamEvents: AsyncSequence, Sendable {
     /// Whole events.
     package typealias Element = ByteBuffer
@@ -165,9 +164,9 @@ final class UpstreamStream: Sendable {
         if let cause { failure.message += " The stream could not go on elsewhere: \(cause.message)" }
         record.update { $0.error = failure }
         pool.logBroken(failure)
-        var writer = JSONWriter()
-        ServerSentEvents.write(failure.apiError, to: &writer)
-        return ByteBuffer(bytes: writer.bytes + ServerSentEvents.done)
+        let shape = ErrorShape(path: request.body.path)
+        let id = request.headers.first { $0.name.lowercased() == "x-request-id" }?.value ?? ""
+        return ByteBuffer(bytes: shape.events(failure.apiError, requestID: id))
     }
 
     private func end(_ state: inout State) {
