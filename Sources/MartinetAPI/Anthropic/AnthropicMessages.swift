@@ -1,0 +1,137 @@
+internal import MartinetJSON
+internal import MartinetTemplates
+
+/// Reads `system` and `messages` of Anthropic's API.
+enum AnthropicMessages {
+    /// Most messages in a request, as at Anthropic.
+    static let maximumCount = 100_000
+
+    /// Takes `system` and `messages`.
+    ///
+    /// - Returns: the messages as chat templates see them, and whether the answer goes on with the last one.
+    static func take(
+        _ fields: inout FieldReader
+    ) throws(APIError) -> (messages: [TemplateValue], continuesLast: Bool) {
+        var list = MessageList()
+        if let system = fields.take("system") {
+            for text in try texts(system, path: "system") { list.add(text, role: "system") }
+        }
+        guard let values = try fields.array("messages", maximum: maximumCount) else {
+            throw .invalid(
+                "messages", "`messages` is required: an array of objects with `role` and `content`.",
+                code: "missing_required_parameter")
+        }
+        guard !values.isEmpty else { throw .invalid("messages", "`messages` must hold at least one message.") }
+        for (index, value) in values.enumerated() {
+            try add(value, path: "messages[\(index)]", to: &list)
+        }
+        if list.endsWithCalls {
+            throw .invalid(
+                "messages", "`messages` must not end with `tool_use`: a `tool_result` for each call must follow.")
+        }
+        let continuesLast = list.endsWithAssistant
+        let messages = list.finish()
+        guard !messages.isEmpty else { throw .invalid("messages", "`messages` hold nothing that the model reads.") }
+        return (messages, continuesLast)
+    }
+
+    private static func add(_ value: JSONValue, path: String, to list: inout MessageList) throws(APIError) {
+        var fields = try FieldReader(value, path: path)
+        guard let role = try fields.string("role", maximum: 64) else {
+            throw .invalid("\(path).role", "`\(path).role` is required.", code: "missing_required_parameter")
+        }
+        guard ["user", "assistant", "system"].contains(role) else {
+            throw .invalid("\(path).role", "`\(path).role` must be `user`, `assistant` or `system`, got `\(role)`.")
+        }
+        switch fields.take("content") {
+        case .string(let text)?: list.add(text, role: role)
+        case .array(let blocks)?:
+            guard !blocks.isEmpty else {
+                throw .invalid("\(path).content", "`\(path).content` must hold at least one block.")
+            }
+            for (index, block) in blocks.enumerated() {
+                try add(block, role: role, path: "\(path).content[\(index)]", to: &list)
+            }
+        case nil:
+            throw .invalid(
+                "\(path).content", "`\(path).content` is required: a string or an array of content blocks.",
+                code: "missing_required_parameter")
+        case let value?: throw fields.wrong("content", "a string or an array of content blocks", got: value)
+        }
+    }
+
+    private static func add(
+        _ block: JSONValue, role: String, path: String, to list: inout MessageList
+    ) throws(APIError) {
+        var fields = try FieldReader(block, path: path)
+        let type = try fields.string("type", maximum: 64)
+        switch (type, role) {
+        case ("text"?, _): list.add(try required("text", &fields), role: role)
+        case ("thinking"?, "assistant"): list.addReasoning(try required("thinking", &fields))
+        // Nobody here can read it, and it says nothing to this model.
+        case ("redacted_thinking"?, "assistant"): return
+        case ("tool_use"?, "assistant"):
+            let id = try required("id", &fields)
+            let name = try required("name", &fields)
+            let input = fields.take("input") ?? .object([])
+            guard case .object = input else { throw fields.wrong("input", "an object", got: input) }
+            list.addCall(id: id, name: name, arguments: input.templateValue)
+        case ("tool_result"?, "user"):
+            let id = try required("tool_use_id", &fields)
+            let content = fields.take("content")
+            var text = try content.map { value throws(APIError) in
+                try texts(value, path: "\(path).content").joined(separator: "\n")
+            }
+            // Templates have no place for it.
+            if try fields.bool("is_error") == true { text = "Error: \(text ?? "")" }
+            guard list.addResult(text ?? "", callID: id) else {
+                throw .invalid(
+                    "\(path).tool_use_id",
+                    "`\(path).tool_use_id` must name a `tool_use` of an earlier message, got `\(id.prefix(128))`.")
+            }
+        default: throw refusal(type, path: path, role: role)
+        }
+    }
+
+    /// The texts of a string, or of an array of text blocks.
+    private static func texts(_ value: JSONValue, path: String) throws(APIError) -> [String] {
+        switch value {
+        case .string(let text): return [text]
+        case .array(let blocks):
+            var texts: [String] = []
+            for (index, block) in blocks.enumerated() {
+                let path = "\(path)[\(index)]"
+                var fields = try FieldReader(block, path: path)
+                let type = try fields.string("type", maximum: 64)
+                guard type == "text" else { throw refusal(type, path: path, role: nil) }
+                texts.append(try required("text", &fields))
+            }
+            return texts
+        default:
+            throw .invalid(
+                path, "`\(path)` must be a string or an array of text blocks, got \(value.kind).", code: "invalid_type")
+        }
+    }
+
+    private static func required(_ field: String, _ fields: inout FieldReader) throws(APIError) -> String {
+        guard let text = try fields.string(field) else {
+            throw .invalid(
+                fields.name(field), "`\(fields.name(field))` is required.", code: "missing_required_parameter")
+        }
+        return text
+    }
+
+    /// - Parameter role: whose message it stands in; `nil` where only text may stand.
+    private static func refusal(_ type: String?, path: String, role: String?) -> APIError {
+        let known =
+            switch role {
+            case "assistant": "`text`, `thinking`, `redacted_thinking` or `tool_use`"
+            case "user": "`text` or `tool_result`"
+            default: "`text`"
+            }
+        return .invalid(
+            "\(path).type",
+            "`\(path).type` must be \(known) here, got `\(type ?? "null")`: this model reads text only.",
+            code: "unsupported_content")
+    }
+}
