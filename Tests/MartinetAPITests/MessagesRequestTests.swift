@@ -1,4 +1,6 @@
 import MartinetAPI
+import MartinetEngine
+import MartinetGrammars
 import MartinetTemplates
 import Testing
 
@@ -136,6 +138,10 @@ import Testing
         .init("\"messages\":[{\"role\":\"tool\",\"content\":\"a\"}]", "messages[0].role", "invalid_value"),
         .init("\"messages\":[{\"role\":\"user\"}]", "messages[0].content", "missing_required_parameter"),
         .init(message("5"), "messages[0].content", "invalid_type"),
+        .init(message("[]"), "messages[0].content", "invalid_value"),
+        .init(
+            message("[{\"type\":\"redacted_thinking\",\"data\":\"x\"}]", role: "assistant"), "messages",
+            "invalid_value"),
         .init(message("[\"a\"]"), "messages[0].content[0]", "invalid_type"),
         .init(message("[{\"type\":\"text\"}]"), "messages[0].content[0].text", "missing_required_parameter"),
         .init(message("[{\"type\":\"image\",\"source\":{}}]"), "messages[0].content[0].type", "unsupported_content"),

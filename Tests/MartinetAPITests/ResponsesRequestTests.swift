@@ -1,4 +1,5 @@
 import MartinetAPI
+import MartinetEngine
 import MartinetGrammars
 import MartinetJSON
 import MartinetTemplates
@@ -108,7 +109,7 @@ import Testing
     }
 
     @Test func effort() throws {
-        #expect(try render("\"reasoning\":{\"effort\":\"xhigh\"}").arguments["reasoning_effort"]?.text == "high")
+        #expect(try render("\"reasoning\":{\"effort\":\"xhigh\"}").arguments["reasoning_effort"]?.text == "xhigh")
         let none = try render("\"reasoning\":{\"effort\":\"none\",\"summary\":\"auto\"}").arguments["enable_thinking"]
         guard case .bool(false)? = none else {
             Issue.record("effort none thinks")

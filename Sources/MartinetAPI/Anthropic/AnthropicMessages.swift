@@ -30,7 +30,9 @@ enum AnthropicMessages {
                 "messages", "`messages` must not end with `tool_use`: a `tool_result` for each call must follow.")
         }
         let continuesLast = list.endsWithAssistant
-        return (list.finish(), continuesLast)
+        let messages = list.finish()
+        guard !messages.isEmpty else { throw .invalid("messages", "`messages` hold nothing that the model reads.") }
+        return (messages, continuesLast)
     }
 
     private static func add(_ value: JSONValue, path: String, to list: inout MessageList) throws(APIError) {
@@ -44,7 +46,9 @@ enum AnthropicMessages {
         switch fields.take("content") {
         case .string(let text)?: list.add(text, role: role)
         case .array(let blocks)?:
-            list.begin(role)
+            guard !blocks.isEmpty else {
+                throw .invalid("\(path).content", "`\(path).content` must hold at least one block.")
+            }
             for (index, block) in blocks.enumerated() {
                 try add(block, role: role, path: "\(path).content[\(index)]", to: &list)
             }
@@ -85,8 +89,6 @@ enum AnthropicMessages {
                     "\(path).tool_use_id",
                     "`\(path).tool_use_id` must name a `tool_use` of an earlier message, got `\(id.prefix(128))`.")
             }
-            // What follows in this message comes after the result.
-            list.begin(role)
         default: throw refusal(type, path: path, role: role)
         }
     }

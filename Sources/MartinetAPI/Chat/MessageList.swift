@@ -54,8 +54,8 @@ struct MessageList {
         return true
     }
 
-    /// Makes a message of a role the last one, though nothing is in it yet.
-    mutating func begin(_ role: String) {
+    /// Makes a message of a role the last one.
+    private mutating func begin(_ role: String) {
         guard open?.role != role else { return }
         close()
         open = Message(role: role)

@@ -19,7 +19,7 @@ public struct ResponsesRequest: Sendable {
     private let instructions: String?
     private let tools: ResponseTools
     private let fields: SamplingFields
-    private let effort: String?
+    private let arguments: [(String, TemplateValue)]
     private let truncates: Bool
 
     /// Decodes a request.
@@ -49,7 +49,11 @@ public struct ResponsesRequest: Sendable {
         try answer.take(&reader)
         truncates = answer.truncates
         logprobs = answer.logprobs
-        effort = answer.effort
+        var settings = Conversation(messages: [])
+        if let effort = answer.effort {
+            try settings.setReasoningEffort(effort, field: "reasoning.effort", model: model)
+        }
+        arguments = settings.arguments
         var base = SamplingFields.Base.openAI(model, maxTokens: nil)
         base.temperature = try reader.number("temperature", in: 0...2) ?? base.temperature
         base.maxTokensFields = ["max_output_tokens"]
@@ -132,7 +136,7 @@ public struct ResponsesRequest: Sendable {
         conversation.toolChoice = tools.choice
         conversation.allowsParallelCalls = tools.allowsParallelCalls
         conversation.parametersField = "parameters"
-        if let effort { try conversation.setReasoningEffort(effort, field: "reasoning.effort", model: model) }
+        conversation.arguments = arguments
         let generation = ChatGeneration(conversation, fields)
         do {
             return (generation, try generation.request(id: id, model: model, service: service, promptField: "input"))
