@@ -35,7 +35,8 @@ import Testing
                     let seen = model.tokenizer.decode(tokens + [other]).utf8
                     #expect(text.utf8.starts(with: seen) || seen.contains(0xBF), "\(text) and \(other)")
                 }
-                #expect(matcher.accept(token))
+                let isAccepted = matcher.accept(token)
+                #expect(isAccepted)
                 tokens.append(token)
             }
             #expect(matcher.isComplete && matcher.mustEnd)

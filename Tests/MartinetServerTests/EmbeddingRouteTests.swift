@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import MartinetEngine
+import MartinetServer
 import Testing
 
 @Suite struct EmbeddingRouteTests {
