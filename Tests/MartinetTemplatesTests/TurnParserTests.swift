@@ -156,7 +156,8 @@ struct TurnCase: Sendable, CustomStringConvertible {
             ("meta-llama-Llama-3.2-3B-Instruct.jinja", .llama3JSON, nil),
             ("mistralai-Mistral-Nemo-Instruct-2407.jinja", .mistral, nil),
             ("deepseek-ai-DeepSeek-R1-Distill-Qwen-32B.jinja", .hermes, .think),
-            ("fireworks-ai-llama-3-firefunction-v2.jinja", .json, nil),
+            ("fireworks-ai-llama-3-firefunction-v2.jinja", .hermes, nil),
+            ("CohereForAI-c4ai-command-r-plus-tool_use.jinja", .json, nil),
         ] as [(String, ToolCallFormat, ReasoningFormat?)])
     func detection(_ name: String, _ tools: ToolCallFormat, _ reasoning: ReasoningFormat?) throws {
         let source = try Fixtures.source(of: name)
