@@ -30,6 +30,7 @@ public struct JSONBody: Sendable {
     package init(members: [(key: String, value: JSONValue)]) {
         value = .object(members)
         bytes = []
+        isStrict = false
     }
 
     /// A reader of its members.

@@ -45,8 +45,8 @@ final class FrameHandler<Message: SwiftProtobuf.Message>: ChannelInboundHandler 
         }
         guard bytes.readableBytes >= 4 + Int(length) else { return nil }
         bytes.moveReaderIndex(forwardBy: 4)
-        guard let slice = bytes.readSlice(length: Int(length)) else { return nil }
-        return try slice.withUnsafeReadableBytes { try Message(serializedBytes: $0) }
+        guard let message = bytes.readBytes(length: Int(length)) else { return nil }
+        return try Message(serializedBytes: message)
     }
 
     private func end(_ reason: String?, _ context: ChannelHandlerContext) {
