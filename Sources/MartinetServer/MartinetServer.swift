@@ -2,6 +2,7 @@ public import Hummingbird
 internal import HTTPTypes
 internal import HummingbirdCore
 public import Logging
+public import MartinetAPI
 internal import NIOCore
 internal import ServiceLifecycle
 internal import UnixSignals
@@ -16,6 +17,7 @@ internal import UnixSignals
 public struct MartinetServer: Sendable {
     private let directory: ModelDirectory
     private let fleet: (any FleetControl)?
+    private let responses: (any ResponseStore)?
     private let configuration: ServerConfiguration
     private let logger: Logger
     private let state = ServerState()
@@ -23,12 +25,16 @@ public struct MartinetServer: Sendable {
 
     /// Describes a server; nothing listens yet.
     ///
-    /// - Parameter fleet: what runs the models' workers, where they have workers.
+    /// - Parameters:
+    ///   - fleet: what runs the models' workers, where they have workers.
+    ///   - responses: keeps answers of `/v1/responses`; without it they are not kept.
     public init(
-        directory: ModelDirectory, fleet: (any FleetControl)? = nil, configuration: ServerConfiguration, logger: Logger
+        directory: ModelDirectory, fleet: (any FleetControl)? = nil, responses: (any ResponseStore)? = nil,
+        configuration: ServerConfiguration, logger: Logger
     ) {
         self.directory = directory
         self.fleet = fleet
+        self.responses = responses
         self.configuration = configuration
         self.logger = logger
         metrics = ServerMetrics(
@@ -103,7 +109,10 @@ public struct MartinetServer: Sendable {
             maxBodyBytes: configuration.maxBodyBytes,
             sessionHeader: HTTPField.Name(configuration.sessionHeader) ?? .session,
             isStrict: configuration.strictRequests)
-        var groups: [any RouteGroup] = [StatusRoutes(pages: pages), InferenceRoutes(calls: calls)]
+        var groups: [any RouteGroup] = [
+            StatusRoutes(pages: pages), InferenceRoutes(calls: calls), AnthropicRoutes(calls: calls),
+            ResponsesRoutes(calls: calls, store: responses),
+        ]
         if let fleet { groups.append(AdminRoutes(fleet: fleet)) }
         return groups
     }

@@ -14,7 +14,10 @@ struct TestServer {
     let service: ScriptedService
     let server: MartinetServer
 
-    init(_ script: ScriptedService.Script = .init(), configuration: ServerConfiguration = .init()) {
+    init(
+        _ script: ScriptedService.Script = .init(), configuration: ServerConfiguration = .init(),
+        responses: (any ResponseStore)? = nil
+    ) {
         service = ScriptedService(script)
         var configuration = configuration
         configuration.port = 0
@@ -27,7 +30,7 @@ struct TestServer {
                         names: ["tiny", "org/tiny"], root: "tiny", created: 1, maxModelLength: 4096,
                         tokenizer: ByteTokenizer()),
                     service: service)
-            ]), configuration: configuration, logger: logger)
+            ]), responses: responses, configuration: configuration, logger: logger)
     }
 
     /// Any free port.

@@ -9,18 +9,21 @@ enum Logprobs {
         _ logprobs: [TokenLogprobs], _ tokenizer: any Tokenizer, byID: Bool = false, to writer: inout JSONWriter
     ) {
         writer.object { writer in
-            writer.field("content") { writer in
-                writer.array { writer in
-                    for token in logprobs {
-                        writer.object { writer in
-                            write(token.chosen, tokenizer, byID, to: &writer)
-                            writer.field("top_logprobs") { writer in
-                                writer.array { writer in
-                                    for entry in token.top {
-                                        writer.object { write(entry, tokenizer, byID, to: &$0) }
-                                    }
-                                }
-                            }
+            writer.field("content") { writeTokens(logprobs, tokenizer, byID: byID, to: &$0) }
+        }
+    }
+
+    /// An array with one `{"token","bytes","logprob","top_logprobs":[…]}` for each token.
+    static func writeTokens(
+        _ logprobs: [TokenLogprobs], _ tokenizer: any Tokenizer, byID: Bool = false, to writer: inout JSONWriter
+    ) {
+        writer.array { writer in
+            for token in logprobs {
+                writer.object { writer in
+                    write(token.chosen, tokenizer, byID, to: &writer)
+                    writer.field("top_logprobs") { writer in
+                        writer.array { writer in
+                            for entry in token.top { writer.object { write(entry, tokenizer, byID, to: &$0) } }
                         }
                     }
                 }

@@ -90,7 +90,7 @@ struct CallRouter: Sendable {
 
     /// Does work on a body. Parsing and tokenising a large one takes seconds, which must not be those of the few threads
     /// that serve all connections, health probes among them.
-    private func aside<Value: Sendable>(
+    func aside<Value: Sendable>(
         _ byteCount: Int, _ action: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
         guard byteCount > Self.smallBodyBytes else { return try action() }

@@ -9,7 +9,7 @@ internal import MartinetTelemetry
 struct InferenceRoutes: RouteGroup {
     let calls: CallRouter
     /// Routes that only other servers answer.
-    static let pathsOfOthers = ["v1/embeddings", "v1/responses", "v1/messages", "v1/rerank", "v1/score"]
+    static let pathsOfOthers = ["v1/embeddings", "v1/rerank", "v1/score"]
 
     let methods: [String: [HTTPRequest.Method]] = [
         "/generate": [.post], "/generate_batch": [.post], "/v1/completions": [.post], "/v1/chat/completions": [.post],
