@@ -236,7 +236,7 @@ public struct MartinetServer: Sendable {
 
     private var routes: [any RouteGroup] {
         let calls = calls
-        let stored = storage.map { DatabaseResponseStore(table: $0.responses, gate: StorageGate(logger: logger)) }
+        let stored = storage.map { DatabaseResponseStore($0, logger: logger) }
         var groups: [any RouteGroup] = [
             StatusRoutes(pages: pages), InferenceRoutes(calls: calls), EmbeddingRoutes(calls: calls),
             AnthropicRoutes(calls: calls), ResponsesRoutes(calls: calls, store: stored),

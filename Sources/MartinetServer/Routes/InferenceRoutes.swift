@@ -8,8 +8,8 @@ internal import MartinetTelemetry
 /// The routes of OpenAI's completions and chat, the native ones, and those that count tokens: decode, call, encode.
 struct InferenceRoutes: RouteGroup {
     let calls: CallRouter
-    /// Routes that only other servers answer.
-    static let pathsOfOthers = ["v1/rerank", "v1/score"]
+    /// Routes that only other servers answer, vLLM's for models that score and classify.
+    static let pathsOfOthers = ["score", "v1/score", "rerank", "v1/rerank", "v2/rerank", "classify", "pooling"]
 
     let methods: [String: [HTTPRequest.Method]] = [
         "/generate": [.post], "/generate_batch": [.post], "/v1/completions": [.post], "/v1/chat/completions": [.post],
@@ -33,7 +33,9 @@ struct InferenceRoutes: RouteGroup {
         for path in Self.pathsOfOthers {
             calls.post(path, on: router) { call in
                 throw APIError(
-                    status: 404, "/\(path) is not a route of the model `\(call.model.name)`.", code: "not_found")
+                    status: 501,
+                    "The model `\(call.model.name)` generates text and embeddings; it has no /\(path).",
+                    type: "server_error", code: "not_implemented")
             }
         }
         router.get("v1/models") { _, _ in

@@ -109,11 +109,14 @@ struct RequestMiddleware: RouterMiddleware {
             + low
     }
 
-    private static func response(_ error: APIError, _ shape: ErrorShape, _ id: String) -> Response {
+    /// An error as an answer.
+    static func response(_ error: APIError, _ shape: ErrorShape = .openAI, _ id: String = "") -> Response {
         var response = Response(
             status: .init(code: error.status), headers: [.contentType: "application/json"],
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: shape.body(error, requestID: id))))
         if let seconds = error.retryAfter { response.headers[.retryAfter] = "\(seconds)" }
+        // Clients of OpenAI would try again what cannot succeed.
+        if error.status == 501 { response.headers[.shouldRetry] = "false" }
         return response
     }
 }
@@ -122,6 +125,8 @@ extension HTTPField.Name {
     /// `X-Request-Id`, named in both directions.
     static let requestID = HTTPField.Name("X-Request-Id") ?? .server
     static let anthropicRequestID = HTTPField.Name("request-id") ?? .server
+    /// `x-should-retry`, which OpenAI's and Anthropic's clients obey.
+    static let shouldRetry = HTTPField.Name("x-should-retry") ?? .server
     /// `Server-Timing` (W3C): how long parts of the answer took.
     static let serverTiming = HTTPField.Name("Server-Timing") ?? .server
 }

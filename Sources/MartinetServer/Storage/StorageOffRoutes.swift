@@ -9,15 +9,11 @@ struct StorageOffRoutes: RouteGroup {
     func add(to router: Router<MartinetContext>) {
         for path: RouterPath in ["v1/files", "v1/files/**", "v1/batches", "v1/batches/**"] {
             for method: HTTPRequest.Method in [.get, .post, .delete] {
-                router.on(path, method: method) { _, _ in
-                    let error = APIError(
+                router.on(path, method: method) { _, _ -> Response in
+                    throw APIError(
                         status: 501,
                         "This server keeps no files and no batches. Start it with --data-dir FOLDER and it does.",
                         type: "server_error", code: "storage_off")
-                    var response = RequestMiddleware.response(error)
-                    // Clients of OpenAI would try again what cannot succeed.
-                    if let name = HTTPField.Name("x-should-retry") { response.headers[name] = "false" }
-                    return response
                 }
             }
         }
