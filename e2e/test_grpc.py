@@ -401,3 +401,38 @@ def test_a_port_that_is_taken(serving):
     done = subprocess.run([BINARY, "serve", "smollm2", "--port", "0", "--grpc-port", port], capture_output=True,
                           text=True, timeout=60)
     assert done.returncode != 0 and "--grpc-port" in done.stderr and "Ready" not in done.stdout
+
+
+def test_embeddings(serving, stub, pb):
+    import httpx
+
+    inputs = [pb.EmbedRequest.Input(text=PROMPT), pb.EmbedRequest.Input(text="Swifts sleep in flight")]
+    answer = stub.Embed(pb.EmbedRequest(inputs=inputs))
+    assert [round(sum(x * x for x in e.values), 3) for e in answer.embeddings] == [1, 1]
+    same = httpx.post(f"{serving.url}/v1/embeddings", json=dict(input=[PROMPT, "Swifts sleep in flight"])).json()
+    for mine, other in zip(answer.embeddings, same["data"], strict=True):
+        assert list(mine.values) == pytest.approx(other["embedding"], abs=2e-3)
+    assert answer.usage.prompt_tokens == same["usage"]["prompt_tokens"]
+    with pytest.raises(grpc.RpcError) as error:
+        stub.Embed(pb.EmbedRequest(inputs=inputs, dimensions=100_000))
+    assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+WEATHER = dict(name="get_weather", description="Weather of a city",
+               parameters='{"type":"object","properties":{"city":{"enum":["Paris","Oslo"]}},"required":["city"]}')
+
+
+def test_tools_and_structured_output(stub, pb):
+    import json
+
+    request = pb.ChatRequest(
+        messages=[pb.ChatMessage(role="user", content="How is the weather in Paris?")], tools=[pb.Tool(**WEATHER)],
+        tool_choice=pb.ToolChoice(function="get_weather"), sampling=pb.SamplingParameters(max_tokens=60, seed=1))
+    call, = stub.Chat(request).choices[0].message.tool_calls
+    assert call.name == "get_weather" and json.loads(call.arguments)["city"] in ("Paris", "Oslo")
+    streamed = [c for part in stub.ChatStream(request) for choice in part.choices for c in choice.message.tool_calls]
+    assert json.loads("".join(c.arguments for c in streamed))["city"] in ("Paris", "Oslo")
+    sampling = pb.SamplingParameters(max_tokens=20, seed=2, temperature=1.5)
+    structured = pb.StructuredOutput(regex="[0-9]{4}-[0-9]{2}")
+    text = stub.Generate(pb.GenerateRequest(text="The date: ", sampling=sampling, structured_output=structured))
+    assert re.fullmatch("[0-9]{4}-[0-9]{2}", text.outputs[0].text)

@@ -1,20 +1,13 @@
+import Foundation
 import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import MartinetAPI
 import MartinetEngine
 import MartinetServer
+import MartinetStorage
 import NIOCore
-import Synchronization
 import Testing
-
-/// Keeps responses in memory.
-private final class MemoryStore: ResponseStore {
-    private let kept = Mutex<[String: StoredResponse]>([:])
-    func save(_ response: StoredResponse) async throws { kept.withLock { $0[response.id] = response } }
-    func response(_ id: String) async throws -> StoredResponse? { kept.withLock { $0[id] } }
-    func delete(_ id: String) async throws -> Bool { kept.withLock { $0.removeValue(forKey: id) != nil } }
-}
 
 @Suite struct ResponsesRouteTests {
     @Test func withoutStorage() async throws {
@@ -44,7 +37,9 @@ private final class MemoryStore: ResponseStore {
     }
 
     @Test func withStorage() async throws {
-        let test = TestServer(responses: MemoryStore())
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("martinet-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let test = TestServer(storage: try await Storage.open(folder: path))
         try await test.server.application().test(.router) { client in
             let first = try await TestServer.post(client, "/v1/responses", "{\"input\":\"hello\"}")
             let id = try #require(first.json["id"] as? String)

@@ -6,6 +6,7 @@ import Logging
 import MartinetAPI
 import MartinetEngine
 import MartinetServer
+import MartinetStorage
 import NIOCore
 import Testing
 
@@ -16,7 +17,7 @@ struct TestServer {
 
     init(
         _ script: ScriptedService.Script = .init(), configuration: ServerConfiguration = .init(),
-        responses: (any ResponseStore)? = nil
+        storage: Storage? = nil
     ) {
         service = ScriptedService(script)
         var configuration = configuration
@@ -30,7 +31,7 @@ struct TestServer {
                         names: ["tiny", "org/tiny"], root: "tiny", created: 1, maxModelLength: 4096,
                         tokenizer: ByteTokenizer()),
                     service: service)
-            ]), responses: responses, configuration: configuration, logger: logger)
+            ]), storage: storage, configuration: configuration, logger: logger)
     }
 
     /// Any free port.

@@ -17,15 +17,7 @@ public struct EmbeddingAnswer: Sendable {
     ///
     /// - Throws: ``APIError`` where there are fewer dimensions than were asked for, or an embedding did not come.
     public func body(_ results: [InferenceResult]) throws(APIError) -> [UInt8] {
-        var vectors: [[Float]] = []
-        for result in results {
-            guard let embedding = result.prompt.embedding else {
-                throw APIError(
-                    status: 503, "The server shut down before all embeddings were computed.",
-                    type: "service_unavailable_error", code: "unavailable")
-            }
-            vectors.append(try vector(embedding))
-        }
+        let vectors = try vectors(results)
         let tokens = results.reduce(0) { $0 + $1.prompt.tokenCount }
         var writer = JSONWriter()
         writer.object { writer in
@@ -50,6 +42,22 @@ public struct EmbeddingAnswer: Sendable {
             }
         }
         return writer.bytes
+    }
+
+    /// The vectors, in the order of the texts.
+    ///
+    /// - Throws: ``APIError`` as ``body(_:)`` does.
+    package func vectors(_ results: [InferenceResult]) throws(APIError) -> [[Float]] {
+        var vectors: [[Float]] = []
+        for result in results {
+            guard let embedding = result.prompt.embedding else {
+                throw APIError(
+                    status: 503, "The server shut down before all embeddings were computed.",
+                    type: "service_unavailable_error", code: "unavailable")
+            }
+            vectors.append(try vector(embedding))
+        }
+        return vectors
     }
 
     private func vector(_ embedding: Embedding) throws(APIError) -> [Float] {

@@ -91,9 +91,20 @@ struct InferenceRPCs: RPCInference.ServiceProtocol {
     func embed(
         request: ServerRequest<RPCEmbedRequest>, context: ServerContext
     ) async throws -> ServerResponse<RPCEmbedResponse> {
-        try await rpc.unary(request, context) { message, _ in
-            _ = try target(message.model)
-            throw APIError(status: 501, "This server cannot make embeddings yet.", code: "not_implemented")
+        try await rpc.unary(request, context) { message, call in
+            let target = try target(message.model)
+            let (decoded, requests) = try await CallRouter.aside(message.size) {
+                let decoded = try EmbeddingRequest(message.body, model: target.model)
+                return (decoded, try decoded.requests(id: call.id("embd-"), model: target.model))
+            }
+            let results = try await calls.runner.collect(
+                call.hints.applied(to: requests), on: target, for: call.caller)
+            let vectors = try EmbeddingAnswer(request: decoded, model: target.model).vectors(results)
+            return .with {
+                $0.model = target.model.name
+                $0.embeddings = vectors.map { vector in .with { $0.values = vector } }
+                $0.usage = RPCUsage(Usage(results))
+            }
         }
     }
 

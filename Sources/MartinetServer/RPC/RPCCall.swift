@@ -3,6 +3,7 @@ internal import Logging
 internal import MartinetAPI
 internal import MartinetEngine
 internal import MartinetWebSocketHTTP
+internal import MartinetWorkerProtocol
 
 /// One call over gRPC: what its metadata says, and whether its client is still there.
 struct RPCCall: Sendable {

@@ -2,6 +2,7 @@ internal import Foundation
 internal import GRPCCore
 internal import GRPCNIOTransportHTTP2Posix
 internal import Logging
+internal import MartinetWorkerProtocol
 internal import NIOCertificateReloading
 internal import NIOCore
 internal import ServiceLifecycle

@@ -110,7 +110,7 @@ package final class WorkerServer: Sendable {
                 config.connection.keepalive.time = .seconds(10)
                 config.connection.keepalive.timeout = .seconds(10)
             }, eventLoopGroup: LoopExecutor.server.group)
-        let server = GRPCServer(transport: transport, services: [WorkerService(server: self)])
+        let server = GRPCServer(transport: CheckedTransport(transport), services: [WorkerService(server: self)])
         defer { engine.stop() }
         do {
             try await withTaskExecutorPreference(LoopExecutor.server) {

@@ -89,6 +89,25 @@ import Testing
         }
     }
 
+    @Test func embeddings() async throws {
+        let test = TestServer(configuration: TestServer.withRPC)
+        try await test.withRPCClient { client, _ in
+            let inference = RPCInference.Client(wrapping: client)
+            var request = RPCEmbedRequest.with {
+                $0.inputs = [.with { $0.tokens.ids = [3, 4] }, .with { $0.text = "a" }]
+            }
+            let answer = try await inference.embed(request)
+            #expect(answer.model == "tiny" && answer.usage.promptTokens == 3)
+            #expect(answer.embeddings.map(\.values) == [[0.6, 0.8], [1]])
+            request.dimensions = 2
+            let wrong = await client.error { [request] in try await inference.embed(request) }
+            #expect(wrong?.code == .invalidArgument && wrong?.fields == ["dimensions"])
+            request.inputs.append(.init())
+            let empty = await client.error { [request] in try await inference.embed(request) }
+            #expect(empty?.code == .invalidArgument && empty?.fields == ["inputs[2]"])
+        }
+    }
+
     @Test func tokensAndModels() async throws {
         let test = TestServer(configuration: TestServer.withRPC)
         try await test.withRPCClient { client, _ in

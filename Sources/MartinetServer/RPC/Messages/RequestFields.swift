@@ -176,6 +176,41 @@ extension RPCChatRequest {
     var size: Int { messages.reduce(0) { $0 + $1.content.utf8.count } }
 }
 
+extension RPCEmbedRequest {
+    /// The request as the body of `/v1/embeddings`.
+    var body: JSONBody {
+        get throws(APIError) {
+            var fields = RequestFields()
+            fields.add(model: model)
+            var values: [JSONValue] = []
+            for (index, input) in inputs.enumerated() {
+                switch input.input {
+                case nil:
+                    throw .invalid(
+                        "inputs[\(index)]", "`inputs[\(index)]` must be `text` or `tokens`.",
+                        code: "missing_required_parameter")
+                case .text(let text)?: values.append(.string(text))
+                case .tokens(let tokens)?: values.append(.array(tokens.ids.map { .integer(Int($0)) }))
+                }
+            }
+            fields.add("input", .array(values))
+            if hasDimensions { fields.add("dimensions", .integer(Int(dimensions))) }
+            return fields.body
+        }
+    }
+
+    /// About how much there is to decode.
+    var size: Int {
+        inputs.reduce(0) { size, input in
+            switch input.input {
+            case .text(let text)?: size + text.utf8.count
+            case .tokens(let tokens)?: size + tokens.ids.count
+            case nil: size
+            }
+        }
+    }
+}
+
 extension RPCTokenizeRequest {
     /// The request as the body of `/tokenize`.
     var body: JSONBody {

@@ -1,16 +1,17 @@
-internal import GRPCCore
+package import GRPCCore
 
 /// A transport whose calls have a `grpc-timeout` that can be read, or none: the library traps on a negative one.
-struct CheckedTransport<Base: ServerTransport>: ServerTransport {
-    typealias Bytes = Base.Bytes
+package struct CheckedTransport<Base: ServerTransport>: ServerTransport {
+    package typealias Bytes = Base.Bytes
 
     private let base: Base
 
-    init(_ base: Base) {
+    /// Checks what comes over a transport.
+    package init(_ base: Base) {
         self.base = base
     }
 
-    func listen(
+    package func listen(
         streamHandler: @escaping @Sendable (RPCStream<Inbound, Outbound>, ServerContext) async -> Void
     ) async throws {
         try await base.listen { stream, context in
@@ -26,15 +27,15 @@ struct CheckedTransport<Base: ServerTransport>: ServerTransport {
         }
     }
 
-    func beginGracefulShutdown() { base.beginGracefulShutdown() }
+    package func beginGracefulShutdown() { base.beginGracefulShutdown() }
 
-    func configure(context: GRPCServerContext) { base.configure(context: context) }
+    package func configure(context: GRPCServerContext) { base.configure(context: context) }
 }
 
 extension Metadata {
     private static let timeoutKey = "grpc-timeout"
     /// What a timeout that cannot be read is called from then on.
-    static let unreadableTimeoutKey = "grpc-timeout-unreadable"
+    package static let unreadableTimeoutKey = "grpc-timeout-unreadable"
 
     fileprivate var withCheckedTimeout: Metadata {
         guard let text = self[stringValues: Self.timeoutKey].first(where: { _ in true }), timeout == nil else {
@@ -47,7 +48,7 @@ extension Metadata {
     }
 
     /// How long the client waits: at most eight digits and a unit, as gRPC over HTTP/2 has it.
-    var timeout: Duration? {
+    package var timeout: Duration? {
         guard let text = self[stringValues: Self.timeoutKey].first(where: { _ in true }) else { return nil }
         let digits = text.utf8.dropLast()
         guard (1...8).contains(digits.count), digits.allSatisfy({ (0x30...0x39).contains($0) }),
