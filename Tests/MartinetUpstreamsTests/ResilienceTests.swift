@@ -166,7 +166,7 @@ import Testing
                     pool.hedging.delay = .milliseconds(100)
                     pool.hedging.share = 0
                 },
-                each: { upstream, index in if index == 0 { upstream.totalTimeout = .seconds(2) } }
+                each: { upstream, index in if index == 0 { upstream.totalTimeout = .seconds(6) } }
             ) { pool in
                 let response = try await pool.send(request(streamRequest, interactive: true))
                 #expect(response.member == "up1" && response.record.figures.isHedged)
