@@ -9,7 +9,8 @@ CHAT = [{"role": "user", "content": "What is the capital of France? Answer in on
 # The client has no argument for it any more, the API has.
 GREEDY = {"temperature": 0}
 TOOL = {"name": "get_weather", "description": "The weather of a city.",
-        "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}
+        "input_schema": {"type": "object", "properties": {"city": {"type": "string", "maxLength": 30}},
+                         "required": ["city"], "additionalProperties": False}}
 
 
 def connect(url, **options):

@@ -419,7 +419,8 @@ def test_embeddings(serving, stub, pb):
 
 
 WEATHER = dict(name="get_weather", description="Weather of a city",
-               parameters='{"type":"object","properties":{"city":{"enum":["Paris","Oslo"]}},"required":["city"]}')
+               parameters='{"type":"object","properties":{"city":{"enum":["Paris","Oslo"]}},"required":["city"],'
+                          '"additionalProperties":false}')
 
 
 def test_tools_and_structured_output(stub, pb):
@@ -427,7 +428,8 @@ def test_tools_and_structured_output(stub, pb):
 
     request = pb.ChatRequest(
         messages=[pb.ChatMessage(role="user", content="How is the weather in Paris?")], tools=[pb.Tool(**WEATHER)],
-        tool_choice=pb.ToolChoice(function="get_weather"), sampling=pb.SamplingParameters(max_tokens=60, seed=1))
+        tool_choice=pb.ToolChoice(function="get_weather"), parallel_tool_calls=False,
+        sampling=pb.SamplingParameters(max_tokens=60, seed=1))
     call, = stub.Chat(request).choices[0].message.tool_calls
     assert call.name == "get_weather" and json.loads(call.arguments)["city"] in ("Paris", "Oslo")
     streamed = [c for part in stub.ChatStream(request) for choice in part.choices for c in choice.message.tool_calls]
