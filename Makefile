@@ -80,4 +80,4 @@ fixtures:
 	for script in scripts/fixtures/*.py; do echo "$$script"; python3 "$$script"; done
 
 clean:
-	rm -rf .build .venv-test
+	rm -rf .build .venv-test .venv-llama-index

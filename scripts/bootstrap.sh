@@ -72,19 +72,23 @@ install() {
 }
 install "${missing[@]}"
 
-if [ "$stage" = test ]; then
-    venv=.venv-test
-    if ! [ -x $venv/bin/python ] || ! $venv/bin/python -m pip --version >/dev/null 2>&1; then
-        rm -rf $venv
-        python3 -m venv $venv >/dev/null 2>&1 || {
-            rm -rf $venv
+environment() { # environment FOLDER REQUIREMENTS
+    local venv=$1 requirements=$2 wanted
+    if ! [ -x "$venv/bin/python" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+        rm -rf "$venv"
+        python3 -m venv "$venv" >/dev/null 2>&1 || {
+            rm -rf "$venv"
             install python3-venv
-            python3 -m venv $venv 2>/dev/null || /usr/bin/python3 -m venv $venv
+            python3 -m venv "$venv" 2>/dev/null || /usr/bin/python3 -m venv "$venv"
         }
     fi
-    wanted=$(sha256sum e2e/requirements.txt)
-    if [ "$(cat $venv/.installed 2>/dev/null)" != "$wanted" ]; then
-        $venv/bin/python -m pip install --quiet --disable-pip-version-check -r e2e/requirements.txt </dev/null
-        printf %s "$wanted" > $venv/.installed
+    wanted=$(sha256sum "$requirements")
+    if [ "$(cat "$venv/.installed" 2>/dev/null)" != "$wanted" ]; then
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" </dev/null
+        printf %s "$wanted" > "$venv/.installed"
     fi
+}
+if [ "$stage" = test ]; then
+    environment .venv-test e2e/requirements.txt
+    environment .venv-llama-index e2e/llama_index/requirements.txt
 fi

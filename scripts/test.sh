@@ -26,18 +26,23 @@ swift_test --filter MartinetFleetTests
 swift_test --filter 'MartinetServerTests|MartinetWorkerProtocolTests|MartinetUpstreamsTests'
 neon_failed=0
 scripts/test-neon.sh </dev/null 2>&1 | tee "$logs/neon" || neon_failed=1 failed=1
-timeout --kill-after=10 2400 .venv-test/bin/python -m pytest e2e -q --junitxml="$logs/e2e.xml" </dev/null 2>&1 |
-    tee "$logs/pytest" || failed=1
+e2e() { # e2e ENVIRONMENT FOLDER
+    timeout --kill-after=10 2400 "$1/bin/python" -m pytest "$2" -q --junitxml="$logs/${1#.venv-}.xml" </dev/null 2>&1 |
+        tee -a "$logs/pytest" || failed=1
+}
+e2e .venv-test e2e
+e2e .venv-llama-index e2e/llama_index
 
 # `Test run with 43 tests in 10 suites passed`, and parameterised cases count by their test.
 swift_tests=$(grep -oE 'Test run with [0-9]+ tests?' "$logs/swift" | grep -oE '[0-9]+' | awk '{ n += $1 } END { print n }')
 swift_failed=$(grep -E '^.{0,4}✘ Test .* failed after' "$logs/swift" | grep -cv 'Test run with')
 [ -n "$swift_tests" ] || { echo "the Swift tests did not run" >&2; swift_tests=0; failed=1; }
-read -r e2e_tests e2e_failed < <(.venv-test/bin/python - "$logs/e2e.xml" <<'PY' || echo "0 0"
+read -r e2e_tests e2e_failed < <(.venv-test/bin/python - "$logs/test.xml" "$logs/llama-index.xml" <<'PY' || echo "0 0"
 import sys
 import xml.etree.ElementTree as tree
-suite = tree.parse(sys.argv[1]).getroot().find("testsuite")
-print(suite.get("tests"), int(suite.get("failures")) + int(suite.get("errors")))
+suites = [tree.parse(path).getroot().find("testsuite") for path in sys.argv[1:]]
+count = lambda *names: sum(int(suite.get(name)) for suite in suites for name in names)
+print(count("tests"), count("failures", "errors"))
 PY
 )
 [ "$e2e_tests" -gt 0 ] || failed=1
