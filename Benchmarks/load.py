@@ -24,7 +24,7 @@ def wrk(folder: Path, core: int, url: str, body: str, seconds: int, connections:
     script = folder / "post.lua"
     script.write_text(f"wrk.method = 'POST'\nwrk.body = [[{body}]]\nwrk.headers['Content-Type'] = 'application/json'\n")
     out = subprocess.run(
-        pinned(core, "wrk", "--latency", "-t", 1, "-c", connections, "-d", f"{seconds}s", "-s", script, url),
+        pinned(core, "wrk", "--latency", "--timeout", "30s", "-t", 1, "-c", connections, "-d", f"{seconds}s", "-s", script, url),
         capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in out or "Socket errors" in out:
         sys.exit(f"requests failed:\n{out}")

@@ -24,6 +24,15 @@ struct FrontendBenchCommand: AsyncParsableCommand {
     @Option(help: "The port; 0 takes a free one.")
     var port = 0
 
+    @Option(help: "Milliseconds between the engine's steps; 0 for none, so that tokens gather and share an event.")
+    var stepInterval = 0.0
+
+    func validate() throws {
+        guard stepInterval >= 0, stepInterval <= 1000 else {
+            throw ValidationError("--step-interval must be 0 to 1000 milliseconds, got \(stepInterval).")
+        }
+    }
+
     func run() async throws {
         let text = try LoadedModel.load(path: try ModelStore().resolve(model)).text
         let length = 8192
@@ -33,7 +42,7 @@ struct FrontendBenchCommand: AsyncParsableCommand {
             engine: InstantEngine(
                 limits: SequenceLimits(
                     maxModelLength: length, maxWaiting: 1 << 20, vocabularySize: text.tokenizer.vocabularySize),
-                token: token))
+                token: token, interval: stepInterval > 0 ? .milliseconds(stepInterval) : nil))
         let served = ServedModel(
             names: [model], root: model, created: Int(Date().timeIntervalSince1970), maxModelLength: length,
             tokenizer: text.tokenizer)

@@ -19,12 +19,16 @@ final class InstantEngine: SequenceEngine {
 
     let limits: SequenceLimits
     private let token: Int32
+    private let interval: Duration?
     private let state = Mutex(State())
     private let doorbell = DispatchSemaphore(value: 0)
 
-    /// - Parameter token: the one that every sequence consists of.
-    init(limits: SequenceLimits, token: Int32) {
+    /// - Parameters:
+    ///   - token: the one that every sequence consists of.
+    ///   - interval: the least time from one step to the next; `nil` for none.
+    init(limits: SequenceLimits, token: Int32, interval: Duration? = nil) {
         self.limits = limits
+        self.interval = interval
         self.token = token
         Thread.detachNewThread { [self] in run() }
     }
@@ -45,7 +49,13 @@ final class InstantEngine: SequenceEngine {
     private func run() {
         while true {
             doorbell.wait()
-            while step() {}
+            var next = ContinuousClock.now
+            while step() {
+                guard let interval else { continue }
+                next = max(next + interval, .now)
+                let wait = (next - .now) / .seconds(1)
+                if wait > 0 { Thread.sleep(forTimeInterval: wait) }
+            }
             if state.withLock(\.isStopped) { return }
         }
     }
