@@ -97,7 +97,7 @@ public struct MartinetServer: Sendable {
         let origins = CrossOriginPolicy(configuration.corsOrigins)
         channel.webSocket = WebSocketEndpoint(
             path: WebSocketSession.path, maxMessageBytes: configuration.maxWebSocketMessageBytes,
-            allows: origins.allowsSocket
+            allows: origins.allowsUnasked
         ) { [logger, configuration] connection in
             await WebSocketSession(
                 connection, responder: responder, maxGenerations: configuration.maxWebSocketGenerations, logger: logger
@@ -249,7 +249,9 @@ public struct MartinetServer: Sendable {
         if let fleet { groups.append(AdminRoutes(fleet: fleet)) }
         if let storage, let batches {
             let gate = StorageGate(logger: logger)
-            groups.append(FileRoutes(storage: storage, gate: gate))
+            groups.append(
+                FileRoutes(
+                    storage: storage, gate: gate, origins: CrossOriginPolicy(configuration.corsOrigins)))
             groups.append(BatchRoutes(calls: calls, queue: batches, gate: gate))
         } else {
             groups.append(StorageOffRoutes())

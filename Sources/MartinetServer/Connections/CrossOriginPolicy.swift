@@ -23,8 +23,9 @@ struct CrossOriginPolicy: Sendable {
     /// Whether pages of an origin may read answers.
     func allows(_ origin: String) -> Bool { allowsAll || origins.contains(Self.normal(origin)) }
 
-    /// Whether pages of an origin may open a WebSocket to a host: those that the host itself gave may.
-    func allowsSocket(from origin: String, to host: String?) -> Bool {
+    /// Whether pages of an origin may do what no browser asks about first, such as open a WebSocket or send a form, on a
+    /// host: those that the host itself gave may.
+    func allowsUnasked(from origin: String, to host: String?) -> Bool {
         if allows(origin) { return true }
         guard let host, let scheme = origin.range(of: "://") else { return false }
         return Self.normal(String(origin[scheme.upperBound...])) == host.lowercased()

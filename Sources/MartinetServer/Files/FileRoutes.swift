@@ -10,6 +10,7 @@ internal import NIOCore
 struct FileRoutes: RouteGroup {
     let storage: Storage
     let gate: StorageGate
+    let origins: CrossOriginPolicy
 
     let methods: [String: [HTTPRequest.Method]] = ["/v1/files": [.get, .head, .post]]
     /// How much of a content is read and sent at once.
@@ -17,7 +18,7 @@ struct FileRoutes: RouteGroup {
 
     func add(to router: Router<MartinetContext>) {
         router.post("v1/files") { request, _ in
-            try Self.refuseOtherOrigins(request)
+            try refuseOtherOrigins(request)
             return try await gate { try await upload(request) }
         }
         router.get("v1/files") { request, _ in
@@ -78,11 +79,13 @@ struct FileRoutes: RouteGroup {
 
     /// A form is what a page of any origin may send without asking. One that does so is refused, unless it carries a key:
     /// then the browser has asked.
-    private static func refuseOtherOrigins(_ request: Request) throws(APIError) {
+    private func refuseOtherOrigins(_ request: Request) throws(APIError) {
         guard let origin = request.headers[.origin], request.headers[.authorization] == nil else { return }
-        guard let authority = request.head.authority, origin.hasSuffix("://" + authority) else {
+        guard origins.allowsUnasked(from: origin, to: request.head.authority) else {
             throw APIError(
-                status: 403, "Pages of another origin may not upload files without an Authorization header.",
+                status: 403,
+                "Pages of \(origin.prefix(256)) may not upload files without an Authorization header; --cors-origin "
+                    + "names those that may.",
                 type: "permission_error", code: "forbidden")
         }
     }

@@ -18,7 +18,7 @@ struct WebSocketRoutes: RouteGroup {
                         name == "host"
                             ? request.head.authority.map { [$0] } ?? []
                             : HTTPField.Name(name).map { request.headers[values: $0] } ?? []
-                    }, allows: origins.allowsSocket)
+                    }, allows: origins.allowsUnasked)
             } catch {
                 var response = RequestMiddleware.response(APIError(status: error.status, error.message))
                 for (name, value) in error.headers {

@@ -6,6 +6,7 @@ import Logging
 import MartinetAPI
 import MartinetServer
 import MartinetStorage
+import NIOCore
 import Testing
 
 /// What the routes say of storage, there and not there.
@@ -38,5 +39,29 @@ import Testing
         #expect(try await store.response("resp_b") == nil)
         #expect(try await store.delete("resp_a"))
         #expect(try await !store.delete("resp_a"))
+    }
+
+    /// A form is sent without the browser asking, so the server looks at where its page is from.
+    @Test(
+        arguments: [
+            ("https://chat.example", .ok), ("https://other.example", .forbidden), (nil, .ok),
+        ] as [(String?, HTTPResponse.Status)])
+    func uploadsOfPages(origin: String?, status: HTTPResponse.Status) async throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("martinet-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var configuration = ServerConfiguration()
+        configuration.corsOrigins = ["https://chat.example"]
+        let test = TestServer(configuration: configuration, storage: try await Storage.open(folder: path))
+        let form = """
+            --b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--b\r\nContent-Disposition: form-data; \
+            name="file"; filename="a.jsonl"\r\n\r\n{}\r\n--b--\r\n
+            """
+        try await test.server.application().test(.router) { client in
+            var headers: HTTPFields = [.contentType: "multipart/form-data; boundary=b"]
+            headers[.origin] = origin
+            let answer = try await client.execute(
+                uri: "/v1/files", method: .post, headers: headers, body: ByteBuffer(string: form))
+            #expect(answer.status == status, "\(answer.text)")
+        }
     }
 }
