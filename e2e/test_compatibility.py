@@ -1,4 +1,4 @@
-"""docs/reference/compatibility.md: every example of its tables is sent to a server, and they have all that clients send."""
+"""docs/reference/compatibility.md: each example of its tables is sent to a server; they have all that clients send."""
 import inspect
 import json
 import re
@@ -16,6 +16,8 @@ PAGE = (ROOT / "docs/reference/compatibility.md").read_text()
 SECTION = re.compile(r"^## (?P<name>.+)\n\n`POST (?P<path>/\S+)`(?: with\n\n```json\n(?P<base>.+)\n```|, a form)", re.M)
 MEMBER = re.compile(r"^\| `(?P<member>\w+)` \| (?P<of>\w+) \| (?P<here>[a-z ]+) \| `(?P<example>.+?)` \|", re.M)
 ENDPOINT = re.compile(r"^\| `(?P<method>[A-Z]+) (?P<path>/\S+)` \| (?P<here>[a-z ]+) \|", re.M)
+# A path in the source of a client.
+PATH = re.compile(r'(?:path_template\(|_(?:post|get|put|patch|delete|get_api_list)\()\s*f?"(/[^"?]*)')
 OF_REQUESTS = {"extra_headers", "extra_query", "extra_body", "timeout"}
 
 
@@ -139,7 +141,7 @@ def test_all_endpoints_of_the_clients(client):
     rows = {re.sub(r"\{\w+\}", "{}", row["path"]) for row in ENDPOINTS}
     unnamed = set()
     for file in (Path(client.__file__).parent / "resources").rglob("*.py"):
-        for path in re.findall(r'(?:path_template\(|_(?:post|get|put|patch|delete|get_api_list)\()\s*f?"(/[^"?]*)', file.read_text()):
+        for path in PATH.findall(file.read_text()):
             path = re.sub(r"\{\w+\}", "{}", path if path.startswith("/v1/") else "/v1" + path)
             if path not in rows and not any(path.startswith(row[:-2]) for row in rows if row.endswith("/…")):
                 unnamed.add(path)
