@@ -28,6 +28,10 @@ public struct MessagesRequest: Sendable {
         base.temperature = try reader.number("temperature", in: 0...1) ?? base.temperature
         base.maxTokensFields = []
         let stops = try Self.stopSequences(&reader)
+        // The names of OpenAI's tiers mean nothing here.
+        if let tier = try reader.string("service_tier", maximum: 64), !["auto", "standard_only"].contains(tier) {
+            throw .invalid("service_tier", "`service_tier` must be `auto` or `standard_only`, got `\(tier)`.")
+        }
         var fields = try SamplingFields(&reader, model: model, base: base)
         fields.stop += stops
         fields.constraint = try OutputConstraint.one(shape.constraint, StructuredOutput.take(&reader))
@@ -165,9 +169,6 @@ public struct MessagesRequest: Sendable {
     /// Fields that change nothing here, and those that promise what this server cannot keep.
     private static func takeRest(_ fields: inout FieldReader) throws(APIError) {
         if var metadata = try fields.object("metadata") { _ = try metadata.string("user_id", maximum: 4096) }
-        if let tier = try fields.string("service_tier", maximum: 64), !["auto", "standard_only"].contains(tier) {
-            throw .invalid("service_tier", "`service_tier` must be `auto` or `standard_only`, got `\(tier)`.")
-        }
         // Hints to Anthropic's own servers.
         for name in ["cache_control", "context_management", "diagnostics", "speed", "user_profile_id"] {
             _ = fields.take(name)

@@ -123,20 +123,29 @@ public struct SamplingFields: Sendable {
         constraint = try StructuredOutput.take(&fields)
         try takeServiceTier(&fields)
         self.priority = priority ?? serviceTier.priority
-        for name in ["logits_processors", "kv_transfer_params", "vllm_xargs"] where fields.has(name) {
+        for name in Self.unsupported where fields.has(name) {
             throw .unsupported(name, "`\(name)` is not supported.")
         }
+        if let side = try fields.string("truncation_side", maximum: 64), side != "left" {
+            throw .unsupported("truncation_side", "`truncation_side` must be `left`, got `\(side)`.")
+        }
     }
+
+    /// What would change the answer and cannot be done.
+    private static let unsupported = [
+        "kv_transfer_params", "logits_processors", "logprob_token_ids", "prompt_embeds", "repetition_detection",
+        "return_prompt_text", "thinking_token_budget", "vllm_xargs",
+    ]
 
     /// OpenAI's tiers as priorities, where the request names none itself.
     private mutating func takeServiceTier(_ fields: inout FieldReader) throws(APIError) {
         switch try fields.string("service_tier", maximum: 64) {
         case nil, "auto"?, "default"?, "scale"?: break
         case "flex"?: serviceTier = .flex
-        case "priority"?: serviceTier = .priority
+        case "priority"?, "fast"?: serviceTier = .priority
         case let other?:
             throw .invalid(
-                "service_tier", "`service_tier` must be auto, default, flex, scale or priority, got `\(other)`.")
+                "service_tier", "`service_tier` must be auto, default, fast, flex, scale or priority, got `\(other)`.")
         }
     }
 

@@ -13,12 +13,14 @@ enum CommonFields {
             throw .invalid("request_id", "`request_id` must not be empty.")
         }
         // Hints for the speed of models that read media or that guess ahead by themselves.
-        for name in ["mm_processor_kwargs", "media_io_kwargs", "prediction"] {
+        for name in ["mm_processor_kwargs", "media_io_kwargs", "prediction", "prompt_cache_options"] {
             if let value = fields.take(name) {
                 guard case .object = value else { throw fields.wrong(name, "an object", got: value) }
             }
         }
         try takeMetadata(&fields)
+        // It may ask for answers to be held back.
+        if fields.has("moderation") { throw .unsupported("moderation", "`moderation` is not supported.") }
         if try fields.bool("store") == true {
             throw .unsupported("store", "`store` is not supported: answers of this route are not kept.")
         }

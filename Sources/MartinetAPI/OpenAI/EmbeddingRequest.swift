@@ -34,7 +34,14 @@ public struct EmbeddingRequest: Sendable {
         }
         self.encoding = encoding
         dimensions = try reader.integer("dimensions", in: 1...Int(Int32.max))
-        normalizes = try reader.bool("normalize") ?? true
+        // The older name, and vLLM's newer one.
+        let older = try reader.bool("normalize")
+        normalizes = try reader.bool("use_activation") ?? older ?? true
+        for (name, only) in [("embed_dtype", "float32"), ("endianness", "native"), ("truncation_side", "left")] {
+            if let value = try reader.string(name, maximum: 64), value != only {
+                throw .unsupported(name, "`\(name)` must be `\(only)`, got `\(value)`.")
+            }
+        }
         addsSpecialTokens = try reader.bool("add_special_tokens") ?? true
         truncation = try reader.integer("truncate_prompt_tokens", in: -1...Int(Int32.max))
         if truncation == 0 {

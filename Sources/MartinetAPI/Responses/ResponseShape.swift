@@ -29,8 +29,6 @@ struct ResponseShape {
         let calls = try fields.integer("max_tool_calls", in: 1...Int(Int32.max))
         echo.append(("max_tool_calls", calls.map(JSONValue.integer) ?? .null))
         try takeMetadata(&fields)
-        _ = try fields.string("service_tier", maximum: 64)
-        echo.append(("service_tier", .string("default")))
         for name in ["prompt_cache_key", "safety_identifier", "user"] {
             let text = try fields.string(name, maximum: 4096)
             echo.append((name, text.map(JSONValue.string) ?? .null))

@@ -78,6 +78,7 @@ public struct ResponsesRequest: Sendable {
                 fields.hasExplicitMaxTokens ? fields.sampling.maxTokens.map(JSONValue.integer) ?? .null : .null
             ),
             ("parallel_tool_calls", .bool(tools.allowsParallelCalls)),
+            ("service_tier", .string(fields.serviceTier.rawValue)),
             ("previous_response_id", previousID.map(JSONValue.string) ?? .null), ("store", .bool(isStored)),
             ("temperature", .double(fields.sampling.temperature)), ("tool_choice", tools.givenChoice),
             ("tools", .array(tools.given)), ("top_p", .double(fields.sampling.topP)),
