@@ -123,7 +123,7 @@ def test_case_count():
 
 @pytest.mark.parametrize("method,path,status", [
     ("GET", "/generate", 405), ("PUT", "/v1/completions", 405), ("POST", "/health", 405), ("DELETE", "/v1/models", 405),
-    ("GET", "/", 404), ("GET", "/v2", 404), ("POST", "/v1/chat", 404), ("GET", "/v1/models/none", 404),
+    ("GET", "/", 404), ("GET", "/v3", 404), ("POST", "/v1/chat", 404), ("GET", "/v1/models/none", 404),
     ("GET", "/%00", 404), ("GET", "/../etc/passwd", 404),
 ])
 def test_routes(http, method, path, status):
