@@ -242,9 +242,6 @@ public struct MartinetServer: Sendable {
             AnthropicRoutes(calls: calls), ResponsesRoutes(calls: calls, store: stored),
             OpenInferenceRoutes(calls: calls, pages: pages),
             WebSocketRoutes(origins: CrossOriginPolicy(configuration.corsOrigins)),
-            DocumentationRoutes(
-                operations: APIOperation.native + APIOperation.openAI + APIOperation.status,
-                version: configuration.version),
         ]
         if let fleet { groups.append(AdminRoutes(fleet: fleet)) }
         if let storage, let batches {
@@ -253,20 +250,23 @@ public struct MartinetServer: Sendable {
                 FileRoutes(
                     storage: storage, gate: gate, origins: CrossOriginPolicy(configuration.corsOrigins)))
             groups.append(BatchRoutes(calls: calls, queue: batches, gate: gate))
-        } else {
-            groups.append(StorageOffRoutes())
         }
+        groups.append(DocumentationRoutes(describing: groups, version: configuration.version))
+        if storage == nil { groups.append(StorageOffRoutes()) }
         return groups
+    }
+
+    /// The methods and paths that are routed, to hold the API's document to.
+    package var registeredRoutes: [(method: String, path: String)] {
+        router().routes.map { (method: $0.method.rawValue, path: "\($0.path)") }
     }
 
     private func router() -> Router<MartinetContext> {
         let router = Router(context: MartinetContext.self, options: .autoGenerateHeadEndpoints)
         let groups = routes
-        var methods: [String: [HTTPRequest.Method]] = [:]
-        for group in groups { methods.merge(group.methods) { $0 + $1 } }
         router.add(
             middleware: RequestMiddleware(
-                metrics: metrics, logger: logger, methods: methods,
+                metrics: metrics, logger: logger, routes: RouteTable(groups),
                 origins: CrossOriginPolicy(configuration.corsOrigins)))
         for group in groups { group.add(to: router) }
         return router

@@ -14,7 +14,7 @@ enum AnthropicMessages {
     ) throws(APIError) -> (messages: [TemplateValue], continuesLast: Bool) {
         var list = MessageList()
         if let system = fields.take("system") {
-            for text in try texts(system, path: "system") { list.add(text, role: "system") }
+            for text in try texts(system, path: "system", in: fields) { list.add(text, role: "system") }
         }
         guard let values = try fields.array("messages", maximum: maximumCount) else {
             throw .invalid(
@@ -23,7 +23,8 @@ enum AnthropicMessages {
         }
         guard !values.isEmpty else { throw .invalid("messages", "`messages` must hold at least one message.") }
         for (index, value) in values.enumerated() {
-            try add(value, path: "messages[\(index)]", to: &list)
+            let path = "messages[\(index)]"
+            try add(try fields.inner(value, path: path), path: path, to: &list)
         }
         if list.endsWithCalls {
             throw .invalid(
@@ -35,8 +36,8 @@ enum AnthropicMessages {
         return (messages, continuesLast)
     }
 
-    private static func add(_ value: JSONValue, path: String, to list: inout MessageList) throws(APIError) {
-        var fields = try FieldReader(value, path: path)
+    private static func add(_ message: FieldReader, path: String, to list: inout MessageList) throws(APIError) {
+        var fields = message
         guard let role = try fields.string("role", maximum: 64) else {
             throw .invalid("\(path).role", "`\(path).role` is required.", code: "missing_required_parameter")
         }
@@ -50,7 +51,8 @@ enum AnthropicMessages {
                 throw .invalid("\(path).content", "`\(path).content` must hold at least one block.")
             }
             for (index, block) in blocks.enumerated() {
-                try add(block, role: role, path: "\(path).content[\(index)]", to: &list)
+                let path = "\(path).content[\(index)]"
+                try add(try fields.inner(block, path: path), role: role, path: path, to: &list)
             }
         case nil:
             throw .invalid(
@@ -61,9 +63,9 @@ enum AnthropicMessages {
     }
 
     private static func add(
-        _ block: JSONValue, role: String, path: String, to list: inout MessageList
+        _ block: FieldReader, role: String, path: String, to list: inout MessageList
     ) throws(APIError) {
-        var fields = try FieldReader(block, path: path)
+        var fields = block
         let type = try fields.string("type", maximum: 64)
         switch (type, role) {
         case ("text"?, _): list.add(try required("text", &fields), role: role)
@@ -80,7 +82,7 @@ enum AnthropicMessages {
             let id = try required("tool_use_id", &fields)
             let content = fields.take("content")
             var text = try content.map { value throws(APIError) in
-                try texts(value, path: "\(path).content").joined(separator: "\n")
+                try texts(value, path: "\(path).content", in: block).joined(separator: "\n")
             }
             // Templates have no place for it.
             if try fields.bool("is_error") == true { text = "Error: \(text ?? "")" }
@@ -94,14 +96,16 @@ enum AnthropicMessages {
     }
 
     /// The texts of a string, or of an array of text blocks.
-    private static func texts(_ value: JSONValue, path: String) throws(APIError) -> [String] {
+    private static func texts(
+        _ value: JSONValue, path: String, in reader: FieldReader
+    ) throws(APIError) -> [String] {
         switch value {
         case .string(let text): return [text]
         case .array(let blocks):
             var texts: [String] = []
             for (index, block) in blocks.enumerated() {
                 let path = "\(path)[\(index)]"
-                var fields = try FieldReader(block, path: path)
+                var fields = try reader.inner(block, path: path)
                 let type = try fields.string("type", maximum: 64)
                 guard type == "text" else { throw refusal(type, path: path, role: nil) }
                 texts.append(try required("text", &fields))

@@ -5,7 +5,8 @@ enum AnthropicTools {
     /// Takes both into a conversation.
     static func take(_ fields: inout FieldReader, into conversation: inout Conversation) throws(APIError) {
         for (index, value) in (try fields.array("tools", maximum: 1024) ?? []).enumerated() {
-            let tool = try definition(value, path: "tools[\(index)]")
+            let path = "tools[\(index)]"
+            let tool = try definition(try fields.inner(value, path: path), path: path)
             guard conversation.tools.allSatisfy({ $0.name != tool.name }) else {
                 throw .invalid("tools[\(index)].name", "`tools` must not hold `\(tool.name)` twice.")
             }
@@ -38,8 +39,8 @@ enum AnthropicTools {
         if try choice.bool("disable_parallel_tool_use") == true { conversation.allowsParallelCalls = false }
     }
 
-    private static func definition(_ value: JSONValue, path: String) throws(APIError) -> ToolDefinition {
-        var fields = try FieldReader(value, path: path)
+    private static func definition(_ tool: FieldReader, path: String) throws(APIError) -> ToolDefinition {
+        var fields = tool
         let type = try fields.string("type", maximum: 64)
         guard type == nil || type == "custom" else {
             throw .unsupported(

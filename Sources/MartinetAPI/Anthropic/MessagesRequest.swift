@@ -50,12 +50,19 @@ public struct MessagesRequest: Sendable {
     public static func count(
         _ body: JSONBody, model: ServedModel, service: any InferenceService
     ) throws(APIError) -> [UInt8] {
-        var reader = try body.reader()
-        try model.check(&reader)
-        let tokens = try Shape(&reader, model: model).conversation.encode(service, model: model)
+        let tokens = try shape(body, model: model).conversation.encode(service, model: model)
         var writer = JSONWriter()
         writer.object { $0.field("input_tokens", tokens.count) }
         return writer.bytes
+    }
+
+    /// Decodes what ``count(_:model:service:)`` counts.
+    static func check(_ body: JSONBody, model: ServedModel) throws(APIError) { _ = try shape(body, model: model) }
+
+    private static func shape(_ body: JSONBody, model: ServedModel) throws(APIError) -> Shape {
+        var reader = try body.reader()
+        try model.check(&reader)
+        return try Shape(&reader, model: model)
     }
 
     /// The fields that shape the prompt.

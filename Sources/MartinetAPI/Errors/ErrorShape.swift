@@ -1,20 +1,32 @@
 internal import MartinetJSON
 
 /// The shapes in which the surfaces give errors.
-public enum ErrorShape: Sendable, Hashable {
+public enum ErrorShape: Sendable, Hashable, CaseIterable {
     /// `{"error":{"message","type","param","code"}}`.
     case openAI
     /// `{"type":"error","error":{"type","message","details"},"request_id"}`.
     case anthropic
+    /// `{"error"}`, as the Open Inference Protocol has it.
+    case openInference
 
     /// The shape of a path's surface.
     public init(path: some StringProtocol) {
-        self = path == "/v1/messages" || path.hasPrefix("/v1/messages/") ? .anthropic : .openAI
+        if path == "/v1/messages" || path.hasPrefix("/v1/messages/") {
+            self = .anthropic
+        } else if path.hasPrefix("/v2/models/") {
+            self = .openInference
+        } else {
+            self = .openAI
+        }
     }
 
     /// An error as a body.
     public func body(_ error: APIError, requestID: String) -> [UInt8] {
-        guard self == .anthropic else { return error.body }
+        switch self {
+        case .openAI: return error.body
+        case .openInference: return OpenInferenceAnswer.error(error)
+        case .anthropic: break
+        }
         var writer = JSONWriter()
         writer.object { writer in
             writer.field("type", "error")
@@ -38,6 +50,7 @@ public enum ErrorShape: Sendable, Hashable {
     public func events(_ error: APIError, requestID: String) -> [UInt8] {
         switch self {
         case .openAI: Array("data: ".utf8) + error.body + Array("\n\n".utf8) + ServerSentEvents.done
+        case .openInference: Array("data: ".utf8) + body(error, requestID: requestID) + Array("\n\n".utf8)
         case .anthropic:
             Array("event: error\ndata: ".utf8) + body(error, requestID: requestID) + Array("\n\n".utf8)
         }

@@ -10,14 +10,23 @@ public struct APIOperation: Sendable {
         var name: String
         var place = "path"
         var description: String
-        var type = "string"
+        /// Its JSON Schema.
+        var schema = #"{"type": "string"}"#
+        var example: String
+    }
+
+    /// A body that no decoder of JSON reads.
+    struct OtherBody: Sendable {
+        var type: String
+        /// Its JSON Schema.
+        var schema: String
         var example: String
     }
 
     /// The HTTP method, in lower case.
-    var method = "post"
+    public internal(set) var method = "post"
     /// The path, its parameters in braces.
-    var path: String
+    public internal(set) var path: String
     /// The surface that it belongs to.
     var tag: String
     /// What it does, in a line.
@@ -26,16 +35,29 @@ public struct APIOperation: Sendable {
     var parameters: [Parameter] = []
     /// Bodies that it takes, as JSON. Together they hold every member that has members of its own.
     var examples: [String] = []
-    /// Decodes a body; `nil` where there is none.
+    /// Decodes a body; `nil` where there is none, or another.
     var decode: Decoder?
-    /// An answer, as JSON; `nil` where it is no JSON.
-    var answer: String?
-    /// The type of an answer that is no JSON.
-    var answerType = "application/json"
+    /// The body where it is not of that kind.
+    var otherBody: OtherBody?
+    /// The status of success; `nil` where there is none yet.
+    var success: Int? = 200
+    /// Answers, as JSON, which together show what may be absent or null; none where they are no JSON.
+    var answers: [String] = []
+    /// The type of an answer; `nil` where it has no body.
+    var answerType: String? = "application/json"
     /// Whether the answer may be a stream of server-sent events.
     var streams = false
-    /// Statuses beside 200 that it may answer with.
-    var failures: [Int] = [400]
+    /// Statuses that come with a body like that of success.
+    var alike: [Int] = []
+    /// Further statuses that it may answer with.
+    var failures: [Int] = []
+
+    /// Whether it takes a body.
+    var takesBody: Bool { decode != nil || otherBody != nil }
+
+    /// All that a server may have.
+    public static let all =
+        native + openAI + responses + anthropic + files + batches + openInference + scores + status + administration
 }
 
 /// The model for which the document is made: its decoders need one, and say the same for any.

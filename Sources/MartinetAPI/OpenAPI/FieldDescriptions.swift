@@ -1,10 +1,12 @@
-/// What members of requests are for, by their names: one name means one thing on every route.
+/// What members of requests are for, by their names: one name means one thing, but on the few routes that are named.
 enum FieldDescriptions {
     /// The text of the member at a path, such as `messages[].role`.
-    static func text(of path: String) -> String? { texts[path] ?? texts[name(of: path)] }
+    static func text(of path: String, on route: String) -> String? {
+        texts["\(route) \(path)"] ?? texts[path] ?? texts[name(of: path)]
+    }
 
     /// The values that the member at a path may have, where they are few.
-    static func values(of path: String) -> [String?]? { choices[path] }
+    static func values(of path: String, on route: String) -> [String?]? { choices["\(route) \(path)"] ?? choices[path] }
 
     private static func name(of path: String) -> String {
         String(path.split(separator: ".").last ?? "").replacing("[]", with: "")
@@ -13,7 +15,23 @@ enum FieldDescriptions {
     private static let choices: [String: [String?]] = [
         "messages[].role": ["system", "developer", "user", "assistant", "tool", "function"],
         "response_format.type": ["text", "json_object", "json_schema"], "tools[].type": ["function"],
-        "messages[].tool_calls[].type": ["function"],
+        "messages[].tool_calls[].type": ["function"], "encoding_format": ["float", "base64"],
+        "service_tier": ["auto", "default", "flex", "scale", "priority"],
+        "verbosity": ["low", "medium", "high"], "truncation": ["auto", "disabled"],
+        "reasoning_effort": ["none", "minimal", "low", "medium", "high", "xhigh"],
+        "reasoning.effort": ["none", "minimal", "low", "medium", "high", "xhigh"],
+        "text.format.type": ["text", "json_object", "json_schema"], "completion_window": ["24h"],
+        "endpoint": BatchRequest.endpoints, "output_config.format.type": ["json_schema"],
+        "output_format.type": ["json_schema"], "output_config.effort": ["low", "medium", "high", "xhigh", "max"],
+        "thinking.type": ["enabled", "disabled", "adaptive"], "thinking.display": ["summarized", "omitted"],
+        "inputs[].datatype": ["BYTES"], "inputs[].name": ["text_input"],
+        "outputs[].name": ["text_output", "finish_reason"],
+        "/v1/messages messages[].role": ["user", "assistant", "system"],
+        "/v1/messages/count_tokens messages[].role": ["user", "assistant", "system"],
+        "/v1/messages tools[].type": ["custom"], "/v1/messages/count_tokens tools[].type": ["custom"],
+        "/v1/messages service_tier": ["auto", "standard_only"],
+        "/v1/messages tool_choice.type": ["auto", "any", "tool", "none"],
+        "/v1/messages/count_tokens tool_choice.type": ["auto", "any", "tool", "none"],
     ]
 
     private static let texts: [String: String] = [
@@ -56,7 +74,7 @@ enum FieldDescriptions {
         "request_id": "Names the request.", "response_format": "What the output looks like.",
         "return_token_ids": "Adds token ids to the answer.", "return_token_strs": "Adds the tokens' texts.",
         "role": "Who speaks.", "schema": "A JSON Schema.", "seed": "Fixes the randomness.",
-        "service_tier": "Taken and ignored: there is one tier.",
+        "service_tier": "OpenAI's tiers; they set the priority where it is not given.",
         "skip_special_tokens": "Leaves control tokens out of the text.",
         "stop": "Texts that end the output.", "stop_token_ids": "Tokens that end the output.",
         "stream": "Answers by server-sent events, as tokens come.", "stream_options": "How to stream.",
@@ -71,5 +89,54 @@ enum FieldDescriptions {
         "top_p": "Keeps the likeliest tokens up to this probability.",
         "truncate_prompt_tokens": "Keeps only so many of the prompt's last tokens; -1 what the model takes.",
         "type": "Its kind.", "use_beam_search": "Must be false.", "user": "Who the end user is; taken for logs.",
+        "access_programs": hint, "annotations": echoed, "audio": echoed, "background": "Must be false.",
+        "background_options": hint, "budget_tokens": "Taken for its meaning: that the model thinks.",
+        "cache_control": hint, "call_id": "Which call it is.", "completion_window": "Must be `24h`.",
+        "container": "Refused: this server runs no tools itself.", "context_management": hint,
+        "data": "The tensor's elements, nested as its shape is or not.", "datatype": "The tensor's type.",
+        "diagnostics": hint, "dimensions": "Keeps so many elements of each vector.",
+        "disable_additional_properties": "Must be false.", "disable_any_whitespace": "Must be false.",
+        "disable_fallback": hint, "disable_parallel_tool_use": "Whether a turn may hold one call at most.",
+        "display": "Whether blocks of thinking say what was thought.",
+        "documents": "Documents for templates that know them.",
+        "effort": "How long the model thinks, where its template knows.",
+        "encoding_format": "How vectors are spelled.", "endpoint": "The route that all requests of the file are for.",
+        "format": "What the output looks like.", "guided_choice": old, "guided_decoding_backend": hint,
+        "guided_grammar": old, "guided_json": old, "guided_json_object": old, "guided_regex": old, "image": hint,
+        "include": "What the answer carries beside itself; `message.output_text.logprobs` is known.",
+        "include_obfuscation": hint, "include_reasoning": "Whether the answer shows the reasoning.",
+        "index": "Its place among its like.", "input": "What the model is given: a text, or items of a conversation.",
+        "/v1/embeddings input": "The texts, or their tokens: one of them, or several.",
+        "input_file_id": "The file of the requests, one a line.", "input_schema": "A JSON Schema of the input.",
+        "inputs": "One tensor, `text_input`.", "instructions": "What the system says, before all items.",
+        "is_error": "Whether the call failed.", "length_penalty": hint, "max_output_tokens": "Most tokens to generate.",
+        "max_tool_calls": hint, "media_io_kwargs": hint, "mm_processor_kwargs": hint, "mode": "Whether it must call.",
+        "normalize": "Gives vectors the length 1.", "output": "What a call gave.",
+        "output_config": "How much effort, and what the output looks like.",
+        "output_format": "What the output looks like; `output_config.format` by its older name.",
+        "outputs": "Which tensors to answer with; all where absent.",
+        "/v2/models/{model}/infer parameters": "Parameters of `/generate`, and of extensions.",
+        "/v2/models/{model}/generate parameters": "Parameters of `/generate`.",
+        "/v2/models/{model}/generate_stream parameters": "Parameters of `/generate`.",
+        "prediction": hint, "previous_response_id": "The kept response that this one goes on from.",
+        "prompt_cache_key": hint, "prompt_cache_options": hint, "prompt_cache_retention": hint,
+        "reasoning": "What the assistant thought before it spoke.",
+        "/v1/responses reasoning": "How the model thinks, where its template knows.",
+        "/v1/responses/input_tokens reasoning": "How the model thinks, where its template knows.",
+        "return_tokens_as_token_ids": "Spells tokens in log probabilities by their ids.",
+        "safety_identifier": "Who the end user is; taken for logs.", "shape": "The tensor's dimensions.",
+        "spaces_between_special_tokens": hint, "speed": hint, "stop_sequences": "Texts that end the output.",
+        "store": "Whether the answer is kept, which needs storage.",
+        "summary": "What was said of the reasoning.", "system": "What the system says.",
+        "text_input": "The text to continue.", "thinking": "Whether the model thinks first, or what it thought.",
+        "tool_use_id": "Which call the result is of.",
+        "truncation": "What happens where the input is too long: the oldest turns go, or the request fails.",
+        "/v1/responses text": "What the output looks like.",
+        "/v1/responses/input_tokens text": "What the output looks like.", "user_id": "Who the end user is.",
+        "user_profile_id": hint, "verbosity": "How much the model says, where its template knows.",
     ]
+
+    private static let hint = "Taken, and without effect here."
+    private static let echoed = "What answers carry and clients send back; without effect."
+    private static let old = "The member of `structured_outputs` without the prefix, by vLLM's older name."
 }

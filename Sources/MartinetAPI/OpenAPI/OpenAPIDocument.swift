@@ -31,7 +31,24 @@ public enum OpenAPIDocument {
                 ])
             ),
             ("paths", .object(paths)),
-            ("components", object([("schemas", object([("Error", errorSchema)]))])),
+            (
+                "components",
+                object([
+                    ("schemas", object(ErrorShape.allCases.map { ($0.schemaName, $0.schema) })),
+                    (
+                        "headers",
+                        object([
+                            (
+                                "X-Request-Id",
+                                object([
+                                    ("description", .string("The request's name, the client's own where it gave one.")),
+                                    ("schema", object([("type", .string("string"))])),
+                                ])
+                            )
+                        ])
+                    ),
+                ])
+            ),
         ])
         var writer = JSONWriter()
         writer.value(document)
@@ -44,7 +61,27 @@ public enum OpenAPIDocument {
             ("operationId", .string(identifier(operation))),
         ]
         if !operation.parameters.isEmpty {
-            members.append(("parameters", .array(operation.parameters.map(describe))))
+            members.append(("parameters", .array(try operation.parameters.map(describe))))
+        }
+        if let body = operation.otherBody {
+            members.append(
+                (
+                    "requestBody",
+                    object([
+                        ("required", .bool(true)),
+                        (
+                            "content",
+                            object([
+                                (
+                                    body.type,
+                                    object([
+                                        ("schema", try parse(body.schema)), ("example", try parse(body.example)),
+                                    ])
+                                )
+                            ])
+                        ),
+                    ])
+                ))
         }
         if let decode = operation.decode {
             var content: [(String, JSONValue)] = [("schema", try RequestSchema(operation, decode: decode).value)]
@@ -65,81 +102,75 @@ public enum OpenAPIDocument {
         return object(members)
     }
 
-    private static func describe(_ parameter: APIOperation.Parameter) -> JSONValue {
-        object([
+    private static func describe(_ parameter: APIOperation.Parameter) throws(APIError) -> JSONValue {
+        let schema = try parse(parameter.schema)
+        var members: [(String, JSONValue)] = [
             ("name", .string(parameter.name)), ("in", .string(parameter.place)),
             ("required", .bool(parameter.place == "path")), ("description", .string(parameter.description)),
-            ("schema", object([("type", .string(parameter.type))])), ("example", .string(parameter.example)),
-        ])
+            ("schema", schema),
+        ]
+        if !parameter.example.isEmpty {
+            let isText = schema["type"]?.string == "string"
+            members.append(("example", isText ? .string(parameter.example) : try parse(parameter.example)))
+        }
+        return object(members)
     }
 
     private static func responses(of operation: APIOperation) throws(APIError) -> JSONValue {
         var content: [(String, JSONValue)] = []
-        if let answer = operation.answer {
-            let value = try parse(answer)
-            content.append((operation.answerType, object([("schema", value.likeness), ("example", value)])))
-        } else {
-            content.append((operation.answerType, object([("schema", object([("type", .string("string"))]))])))
+        if let type = operation.answerType { content.append((type, try answer(of: operation))) }
+        if operation.streams { content.append(("text/event-stream", text)) }
+        var responses: [(String, JSONValue)] = []
+        if let status = operation.success { responses.append(("\(status)", response("The answer.", content))) }
+        for status in operation.alike {
+            responses.append(("\(status)", response(meanings[status] ?? "An error.", content)))
         }
-        if operation.streams {
-            content.append(("text/event-stream", object([("schema", object([("type", .string("string"))]))])))
-        }
-        var responses = [
-            ("200", object([("description", .string("The answer.")), ("content", object(content))]))
-        ]
-        let generates = operation.decode == nil ? [] : [404, 413, 415, 429, 500, 503, 504]
-        for status in Set(operation.failures + generates).sorted() {
-            responses.append(
-                (
-                    "\(status)",
-                    object([
-                        ("description", .string(meanings[status] ?? "An error.")),
-                        (
-                            "content",
-                            object([
-                                (
-                                    "application/json",
-                                    object([
-                                        ("schema", object([("$ref", .string("#/components/schemas/Error"))]))
-                                    ])
-                                )
-                            ])
-                        ),
-                    ])
-                ))
+        let shape = object([
+            (
+                "schema",
+                object([("$ref", .string("#/components/schemas/\(ErrorShape(path: operation.path).schemaName)"))])
+            )
+        ])
+        var failures = Set(operation.failures)
+        if operation.takesBody { failures.formUnion([400, 408, 413, 415]) }
+        if operation.decode != nil { failures.formUnion([404, 429, 500, 503, 504]) }
+        for status in failures.sorted() {
+            responses.append(("\(status)", response(meanings[status] ?? "An error.", [("application/json", shape)])))
         }
         return object(responses)
     }
 
+    private static func response(_ description: String, _ content: [(String, JSONValue)]) -> JSONValue {
+        let id = object([("$ref", .string("#/components/headers/X-Request-Id"))])
+        var members = [("description", JSONValue.string(description)), ("headers", object([("X-Request-Id", id)]))]
+        if !content.isEmpty { members.append(("content", object(content))) }
+        return object(members)
+    }
+
+    private static let text = object([("schema", object([("type", .string("string"))]))])
+
+    private static func answer(of operation: APIOperation) throws(APIError) -> JSONValue {
+        guard !operation.answers.isEmpty else { return text }
+        var likeness = Likeness()
+        var examples: [(String, JSONValue)] = []
+        for (index, answer) in operation.answers.enumerated() {
+            let value = try parse(answer)
+            likeness.add(value)
+            examples.append(("\(index + 1)", object([("value", value)])))
+        }
+        return object([("schema", likeness.schema), ("examples", object(examples))])
+    }
+
     private static let meanings = [
         400: "A member of the request is wrong; `param` names it.", 403: "This client may not.",
-        404: "No such model, or no such object.", 409: "Not in this state.", 413: "The body is too large.",
-        415: "The body is no JSON.", 429: "Too many requests wait; try again after `Retry-After` seconds.",
+        404: "No such model, or no such object.", 408: "The body came too slowly.", 409: "Not in this state.",
+        413: "The body is too large.",
+        415: "The body has another type.", 426: "A client of WebSockets is needed.",
+        429: "Too many requests wait; try again after `Retry-After` seconds.",
         500: "A fault of the server; its log names it.", 501: "No model here can do this.",
         503: "Not able to answer now; try again after `Retry-After` seconds.", 504: "The request's time is over.",
+        507: "The storage is full.",
     ]
-
-    private static let errorSchema = object([
-        ("type", .string("object")),
-        (
-            "properties",
-            object([
-                (
-                    "error",
-                    object([
-                        ("type", .string("object")),
-                        (
-                            "properties",
-                            object([
-                                ("message", object([("type", .string("string"))])),
-                                ("type", object([("type", .string("string"))])),
-                            ])
-                        ), ("required", .array([.string("message"), .string("type")])),
-                    ])
-                )
-            ])
-        ), ("required", .array([.string("error")])),
-    ])
 
     private static func identifier(_ operation: APIOperation) -> String {
         let words = operation.path.split { !$0.isLetter && !$0.isNumber }

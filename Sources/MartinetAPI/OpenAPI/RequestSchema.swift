@@ -4,11 +4,13 @@ internal import MartinetJSON
 struct RequestSchema {
     private let recorder = FieldRecorder()
     private let required: [String]
+    private let route: String
 
     /// Decodes the examples and writes down what is asked for.
     ///
     /// - Throws: ``APIError`` where the route does not take one of its own examples.
     init(_ operation: APIOperation, decode: APIOperation.Decoder) throws(APIError) {
+        route = operation.path
         var required: [String] = []
         for (index, example) in operation.examples.enumerated() {
             var body = try JSONBody(Array(example.utf8))
@@ -43,8 +45,10 @@ struct RequestSchema {
 
     private func schema(of field: FieldRecorder.Field, at path: String) -> JSONValue {
         var members: [(key: String, value: JSONValue)] = []
-        if let text = FieldDescriptions.text(of: path) { members.append((key: "description", value: .string(text))) }
-        if let values = FieldDescriptions.values(of: path) {
+        if let text = FieldDescriptions.text(of: path, on: route) {
+            members.append((key: "description", value: .string(text)))
+        }
+        if let values = FieldDescriptions.values(of: path, on: route) {
             members.append((key: "enum", value: .array((values + [nil]).map { $0.map { .string($0) } ?? .null })))
             return .object(members)
         }
@@ -97,24 +101,5 @@ struct RequestSchema {
 
     private func number(_ value: Double) -> JSONValue {
         value == value.rounded() ? .integer(Int(value)) : .double(value)
-    }
-}
-
-extension JSONValue {
-    /// A JSON Schema of values like this one: an object needs all of its members, and may have more.
-    var likeness: JSONValue {
-        switch self {
-        case .null: return .object([])
-        case .array(let values):
-            guard let first = values.first else { return .object([(key: "type", value: .string("array"))]) }
-            return .object([(key: "type", value: .string("array")), (key: "items", value: first.likeness)])
-        case .object(let members):
-            return .object([
-                (key: "type", value: .string("object")),
-                (key: "properties", value: .object(members.map { (key: $0.key, value: $0.value.likeness) })),
-                (key: "required", value: .array(members.map { .string($0.key) })),
-            ])
-        default: return .object([(key: "type", value: .string(schemaType))])
-        }
     }
 }

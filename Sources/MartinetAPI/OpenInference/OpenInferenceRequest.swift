@@ -51,10 +51,13 @@ public struct OpenInferenceRequest: Sendable {
                 "inputs", "`inputs` is required: an array of tensors.", code: "missing_required_parameter")
         }
         var inputs: [Tensor] = []
-        for (index, value) in values.enumerated() { inputs.append(try Tensor(value, path: "inputs[\(index)]")) }
+        for (index, value) in values.enumerated() {
+            let path = "inputs[\(index)]"
+            inputs.append(try Tensor(try reader.inner(value, path: path), path: path))
+        }
         var outputs: [String] = []
         for (index, value) in (try reader.array("outputs", maximum: 64) ?? []).enumerated() {
-            var output = try FieldReader(value, path: "outputs[\(index)]")
+            var output = try reader.inner(value, path: "outputs[\(index)]")
             outputs.append(try output.string("name", maximum: 1024) ?? "")
         }
         try self.init(id: id, parameters: parameters, inputs: inputs, outputs: outputs, model: model)
@@ -148,8 +151,8 @@ public struct OpenInferenceRequest: Sendable {
 }
 
 extension OpenInferenceRequest.Tensor {
-    fileprivate init(_ value: JSONValue, path: String) throws(APIError) {
-        var reader = try FieldReader(value, path: path)
+    fileprivate init(_ tensor: FieldReader, path: String) throws(APIError) {
+        var reader = tensor
         name = try reader.string("name", maximum: 1024) ?? ""
         datatype = try reader.string("datatype", maximum: 1024) ?? ""
         shape = []

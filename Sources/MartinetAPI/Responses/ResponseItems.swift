@@ -14,8 +14,11 @@ struct ResponseItems {
     }
 
     /// Adds an item.
-    mutating func add(_ value: JSONValue, path: String) throws(APIError) {
-        var fields = try FieldReader(value, path: path)
+    ///
+    /// - Parameter reader: of the request that it stands in.
+    mutating func add(_ value: JSONValue, path: String, in reader: FieldReader? = nil) throws(APIError) {
+        var fields =
+            if let reader { try reader.inner(value, path: path) } else { try FieldReader(value, path: path) }
         let type = try fields.string("type", maximum: 64)
         switch type {
         case nil, "message"?: try addMessage(&fields, path: path)
@@ -32,7 +35,7 @@ struct ResponseItems {
                     "\(path).output", "`\(path).output` is required: a string or an array of text parts.",
                     code: "missing_required_parameter")
             }
-            let text = try Self.text(output, path: "\(path).output", parts: ["input_text"])
+            let text = try Self.text(output, path: "\(path).output", parts: ["input_text"], in: fields)
             guard list.addResult(text, callID: id) else {
                 throw .invalid(
                     "\(path).call_id",
@@ -67,7 +70,7 @@ struct ResponseItems {
                 code: "missing_required_parameter")
         }
         let parts: Set = role == "assistant" ? ["output_text", "refusal"] : ["input_text"]
-        list.add(try Self.text(content, path: "\(path).content", parts: parts), role: role)
+        list.add(try Self.text(content, path: "\(path).content", parts: parts, in: fields), role: role)
     }
 
     /// What was thought, else what was said of it.
@@ -75,20 +78,22 @@ struct ResponseItems {
         for field in ["content", "summary"] {
             guard let parts = try fields.array(field, maximum: 1024), !parts.isEmpty else { continue }
             let text = try Self.text(
-                .array(parts), path: "\(path).\(field)", parts: ["reasoning_text", "summary_text"])
+                .array(parts), path: "\(path).\(field)", parts: ["reasoning_text", "summary_text"], in: fields)
             return list.addReasoning(text)
         }
     }
 
     /// A string, or text parts joined as they stand.
-    private static func text(_ value: JSONValue, path: String, parts known: Set<String>) throws(APIError) -> String {
+    private static func text(
+        _ value: JSONValue, path: String, parts known: Set<String>, in reader: FieldReader
+    ) throws(APIError) -> String {
         switch value {
         case .string(let text): return text
         case .array(let parts):
             var text = ""
             for (index, part) in parts.enumerated() {
                 let path = "\(path)[\(index)]"
-                var fields = try FieldReader(part, path: path)
+                var fields = try reader.inner(part, path: path)
                 let type = try fields.string("type", maximum: 64) ?? "null"
                 guard known.contains(type) else {
                     throw .invalid(

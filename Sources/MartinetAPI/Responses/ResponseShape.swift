@@ -40,7 +40,7 @@ struct ResponseShape {
         if var text = try fields.object("text") {
             if let value = text.take("format") {
                 members[0].value = value
-                var format = try FieldReader(value, path: "text.format")
+                var format = try text.inner(value, path: "text.format")
                 try takeFormat(&format)
             }
             if let verbosity = try text.string("verbosity", maximum: 64) {

@@ -14,7 +14,8 @@ struct ResponseTools {
         allowsParallelCalls = try fields.bool("parallel_tool_calls") ?? true
         given = try fields.array("tools", maximum: 1024) ?? []
         for (index, value) in given.enumerated() {
-            let tool = try Self.definition(value, path: "tools[\(index)]")
+            let path = "tools[\(index)]"
+            let tool = try Self.definition(try fields.inner(value, path: path), path: path)
             guard definitions.allSatisfy({ $0.name != tool.name }) else {
                 throw .invalid("tools[\(index)].name", "`tools` must not hold `\(tool.name)` twice.")
             }
@@ -26,7 +27,7 @@ struct ResponseTools {
         case .string("auto"): break
         case .string("none"): choice = .none
         case .string("required"): choice = .required
-        case .object: try takeChoice(value)
+        case .object: try takeChoice(try fields.inner(value, path: "tool_choice"))
         default: throw fields.wrong("tool_choice", "`none`, `auto`, `required` or an object", got: value)
         }
         if choice == .required, definitions.isEmpty {
@@ -34,10 +35,10 @@ struct ResponseTools {
         }
     }
 
-    private mutating func takeChoice(_ value: JSONValue) throws(APIError) {
-        var fields = try FieldReader(value, path: "tool_choice")
+    private mutating func takeChoice(_ choice: FieldReader) throws(APIError) {
+        var fields = choice
         switch try fields.string("type", maximum: 64) {
-        case "function"?: choice = .named(try known(&fields))
+        case "function"?: self.choice = .named(try known(&fields))
         case "allowed_tools"?:
             let mode = try fields.string("mode", maximum: 64) ?? "auto"
             guard ["auto", "required"].contains(mode) else {
@@ -45,11 +46,11 @@ struct ResponseTools {
             }
             var names: Set<String> = []
             for (index, tool) in (try fields.array("tools", maximum: 1024) ?? []).enumerated() {
-                var tool = try FieldReader(tool, path: "tool_choice.tools[\(index)]")
+                var tool = try fields.inner(tool, path: "tool_choice.tools[\(index)]")
                 names.insert(try known(&tool))
             }
             definitions.removeAll { !names.contains($0.name) }
-            if mode == "required" { choice = .required }
+            if mode == "required" { self.choice = .required }
         case let type:
             throw .unsupported(
                 "tool_choice.type",
@@ -68,8 +69,8 @@ struct ResponseTools {
         return name
     }
 
-    private static func definition(_ value: JSONValue, path: String) throws(APIError) -> ToolDefinition {
-        var fields = try FieldReader(value, path: path)
+    private static func definition(_ tool: FieldReader, path: String) throws(APIError) -> ToolDefinition {
+        var fields = tool
         let type = try fields.string("type", maximum: 64)
         guard type == "function" else {
             throw .unsupported(

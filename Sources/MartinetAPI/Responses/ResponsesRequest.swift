@@ -86,7 +86,7 @@ public struct ResponsesRequest: Sendable {
         echo += answer.echo
         self.echo = echo
         // A fault in the input is found before anything is looked up; calls may be in earlier responses.
-        if previousID == nil { _ = try messages(after: []) }
+        if previousID == nil { _ = try messages(after: [], in: reader) }
     }
 
     /// What this server does not do, rather than pretend to.
@@ -119,10 +119,12 @@ public struct ResponsesRequest: Sendable {
         }
     }
 
-    private func messages(after earlier: [JSONValue]) throws(APIError) -> [TemplateValue] {
+    private func messages(
+        after earlier: [JSONValue], in reader: FieldReader? = nil
+    ) throws(APIError) -> [TemplateValue] {
         var items = ResponseItems(instructions: instructions)
         for item in earlier { try items.add(item, path: "previous_response_id") }
-        for (index, item) in input.enumerated() { try items.add(item, path: "input[\(index)]") }
+        for (index, item) in input.enumerated() { try items.add(item, path: "input[\(index)]", in: reader) }
         return items.finish()
     }
 

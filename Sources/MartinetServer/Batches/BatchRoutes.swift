@@ -9,7 +9,9 @@ struct BatchRoutes: RouteGroup {
     let queue: BatchQueue
     let gate: StorageGate
 
-    let methods: [String: [HTTPRequest.Method]] = ["/v1/batches": [.get, .head, .post]]
+    let methods: [String: [HTTPRequest.Method]] = [
+        "/v1/batches": [.get, .head, .post], "/v1/batches/{id}": [.get, .head], "/v1/batches/{id}/cancel": [.post],
+    ]
 
     func add(to router: Router<MartinetContext>) {
         router.post("v1/batches") { request, _ in

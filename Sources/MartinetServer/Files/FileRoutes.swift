@@ -12,7 +12,10 @@ struct FileRoutes: RouteGroup {
     let gate: StorageGate
     let origins: CrossOriginPolicy
 
-    let methods: [String: [HTTPRequest.Method]] = ["/v1/files": [.get, .head, .post]]
+    let methods: [String: [HTTPRequest.Method]] = [
+        "/v1/files": [.get, .head, .post], "/v1/files/{id}": [.get, .head, .delete],
+        "/v1/files/{id}/content": [.get, .head],
+    ]
     /// How much of a content is read and sent at once.
     private static let chunkBytes = 256 << 10
 

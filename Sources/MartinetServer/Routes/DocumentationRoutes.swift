@@ -5,13 +5,19 @@ internal import NIOCore
 
 /// `/openapi.json`, the API's document, and `/docs`, a page that shows it and works without any other server.
 struct DocumentationRoutes: RouteGroup {
-    let methods: [String: [HTTPRequest.Method]] = ["/openapi.json": [.get, .head], "/docs": [.get, .head]]
+    let methods = Self.own
     private let document: [UInt8]
+    private static let own: [String: [HTTPRequest.Method]] = ["/openapi.json": [.get, .head], "/docs": [.get, .head]]
 
     /// - Parameters:
-    ///   - operations: the routes that this server has.
+    ///   - groups: the other routes that this server has.
     ///   - version: the server's.
-    init(operations: [APIOperation], version: String) {
+    init(describing groups: [any RouteGroup], version: String) {
+        var methods = Self.own
+        for group in groups { methods.merge(group.methods) { $0 + $1 } }
+        let operations = APIOperation.all.filter { operation in
+            methods[operation.path]?.contains { $0.rawValue.lowercased() == operation.method } == true
+        }
         // A route that does not take its own example is found by a test, not by a server that does not start.
         document = (try? OpenAPIDocument.body(of: operations, version: version)) ?? []
     }

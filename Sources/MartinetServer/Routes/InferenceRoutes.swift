@@ -11,10 +11,15 @@ struct InferenceRoutes: RouteGroup {
     /// Routes that only other servers answer, vLLM's for models that score and classify.
     static let pathsOfOthers = ["score", "v1/score", "rerank", "v1/rerank", "v2/rerank", "classify", "pooling"]
 
-    let methods: [String: [HTTPRequest.Method]] = [
-        "/generate": [.post], "/generate_batch": [.post], "/v1/completions": [.post], "/v1/chat/completions": [.post],
-        "/tokenize": [.post], "/detokenize": [.post], "/v1/models": [.get, .head],
-    ]
+    var methods: [String: [HTTPRequest.Method]] {
+        var methods: [String: [HTTPRequest.Method]] = [
+            "/generate": [.post], "/generate_batch": [.post], "/v1/completions": [.post],
+            "/v1/chat/completions": [.post], "/tokenize": [.post], "/detokenize": [.post],
+            "/v1/models": [.get, .head], "/v1/models/{model}": [.get, .head],
+        ]
+        for path in Self.pathsOfOthers { methods["/" + path] = [.post] }
+        return methods
+    }
 
     func add(to router: Router<MartinetContext>) {
         calls.post("generate", on: router, generate)

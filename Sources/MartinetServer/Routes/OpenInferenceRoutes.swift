@@ -11,6 +11,9 @@ struct OpenInferenceRoutes: RouteGroup {
 
     let methods: [String: [HTTPRequest.Method]] = [
         "/v2": [.get, .head], "/v2/health/live": [.get, .head], "/v2/health/ready": [.get, .head],
+        "/v2/models/{model}": [.get, .head], "/v2/models/{model}/ready": [.get, .head],
+        "/v2/models/{model}/infer": [.post], "/v2/models/{model}/generate": [.post],
+        "/v2/models/{model}/generate_stream": [.post],
     ]
 
     func add(to router: Router<MartinetContext>) {
@@ -27,29 +30,23 @@ struct OpenInferenceRoutes: RouteGroup {
         }
         // Names may hold slashes.
         router.get("v2/models/**") { _, context in
-            try await Self.answer {
-                let path = try Path(context, verbs: ["ready"])
-                _ = try calls.directory.servedHere(path.name)
-                let answer = OpenInferenceAnswer(name: path.name)
-                guard path.verb == nil else {
-                    let isReady = pages.isReady
-                    return Self.status(isReady, answer.readiness(isReady))
-                }
-                return CallRouter.json(answer.metadata())
+            let path = try Path(context)
+            guard path.verb == nil || path.verb == "ready" else { throw HTTPError(.notFound) }
+            _ = try calls.directory.servedHere(path.name)
+            let answer = OpenInferenceAnswer(name: path.name)
+            guard path.verb == nil else {
+                let isReady = pages.isReady
+                return Self.status(isReady, answer.readiness(isReady))
             }
+            return CallRouter.json(answer.metadata())
         }
-        router.post("v2/models/**") { request, context in
-            try await Self.answer { try await post(request, context) }
-        }
+        router.post("v2/models/**") { request, context in try await post(request, context) }
     }
 
     private func post(_ request: Request, _ context: MartinetContext) async throws -> Response {
-        let path = try Path(context, verbs: ["infer", "generate", "generate_stream"])
-        guard let verb = path.verb else {
-            throw APIError(
-                status: 405, "/v2/models/\(path.name.prefix(256)) does not take POST; add /infer or /generate.",
-                code: "method_not_allowed")
-        }
+        let path = try Path(context)
+        // The methods that the path has say what is wrong.
+        guard let verb = path.verb, verb != "ready" else { throw HTTPError(.notFound) }
         let target = try calls.directory.servedHere(path.name)
         let hints = try RequestHints(request.headers, sessionHeader: calls.sessionHeader)
         let bytes = try await calls.body(of: request)
@@ -77,23 +74,8 @@ struct OpenInferenceRoutes: RouteGroup {
     }
 
     private static func status(_ isWell: Bool, _ body: [UInt8]) -> Response {
-        response(isWell ? 200 : 503, body)
-    }
-
-    /// Gives errors the protocol's shape.
-    private static func answer(_ body: () async throws -> Response) async throws -> Response {
-        do {
-            return try await body()
-        } catch let error as APIError {
-            var response = response(error.status, OpenInferenceAnswer.error(error))
-            if let seconds = error.retryAfter { response.headers[.retryAfter] = "\(seconds)" }
-            return response
-        }
-    }
-
-    private static func response(_ status: Int, _ body: [UInt8]) -> Response {
         Response(
-            status: .init(code: status), headers: [.contentType: "application/json"],
+            status: isWell ? .ok : .serviceUnavailable, headers: [.contentType: "application/json"],
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
     }
 }
@@ -101,13 +83,15 @@ struct OpenInferenceRoutes: RouteGroup {
 extension OpenInferenceRoutes {
     /// What stands behind `/v2/models/`: a name, perhaps a version, perhaps what to do.
     private struct Path {
+        private static let verbs: Set<String> = ["ready", "infer", "generate", "generate_stream"]
+
         var name: String
         var verb: String?
 
         /// - Throws: ``APIError`` 404 where it asks for a version that is not there.
-        init(_ context: MartinetContext, verbs: Set<String>) throws(APIError) {
+        init(_ context: MartinetContext) throws(APIError) {
             var parts = context.parameters.getCatchAll().map(String.init)
-            if parts.count > 1, let last = parts.last, verbs.contains(last) { verb = parts.removeLast() }
+            if parts.count > 1, let last = parts.last, Self.verbs.contains(last) { verb = parts.removeLast() }
             if parts.count > 2, parts[parts.count - 2] == "versions" {
                 let version = parts.removeLast()
                 parts.removeLast()

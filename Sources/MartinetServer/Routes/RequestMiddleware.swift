@@ -11,7 +11,7 @@ struct RequestMiddleware: RouterMiddleware {
     let metrics: ServerMetrics
     let logger: Logger
     /// Paths that exist, with the methods they take, to tell 405 from 404.
-    let methods: [String: [HTTPRequest.Method]]
+    let routes: RouteTable
     let origins: CrossOriginPolicy
 
     func handle(
@@ -78,7 +78,7 @@ struct RequestMiddleware: RouterMiddleware {
     ]
 
     private func notFound(_ request: Request, _ shape: ErrorShape, _ id: String) -> Response {
-        guard let methods = methods[request.uri.path] else {
+        guard let methods = routes.methods(at: request.uri.path), !methods.contains(request.method) else {
             return Self.response(
                 APIError(status: 404, "There is no route \(request.uri.path.prefix(256)).", code: "not_found"), shape,
                 id)

@@ -12,7 +12,10 @@ struct ResponsesRoutes: RouteGroup {
     /// Where answers are kept; `nil` where they are not.
     let store: (any ResponseStore)?
 
-    let methods: [String: [HTTPRequest.Method]] = ["/v1/responses": [.post], "/v1/responses/input_tokens": [.post]]
+    let methods: [String: [HTTPRequest.Method]] = [
+        "/v1/responses": [.post], "/v1/responses/input_tokens": [.post],
+        "/v1/responses/{id}": [.get, .head, .delete], "/v1/responses/{id}/input_items": [.get, .head],
+    ]
 
     func add(to router: Router<MartinetContext>) {
         calls.post("v1/responses", on: router, create)

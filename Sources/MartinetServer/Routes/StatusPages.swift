@@ -18,7 +18,7 @@ struct StatusPages: Sendable {
     let version: String
 
     /// All paths.
-    static let paths = ["/health", "/ping", "/livez", "/readyz", "/startupz", "/version", "/metrics"]
+    static let paths = ["/health", "/ping", "/livez", "/readyz", "/startupz", "/version", "/load", "/metrics"]
 
     /// The page at a path; `nil` where there is none.
     func page(_ path: some StringProtocol) -> Page? {
@@ -33,6 +33,8 @@ struct StatusPages: Sendable {
         case "/startupz": state.isReady ? Self.status("started") : Self.status("starting", failed: true)
         case "/version":
             Page(body: Self.json { $0.field("version", version) })
+        // As vLLM has it: requests that generate.
+        case "/load": Page(body: Self.json { $0.field("server_load", state.generations) })
         case "/metrics":
             Page(
                 contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(metrics.registry.exposition().utf8)

@@ -7,7 +7,7 @@ internal import MartinetWebSocketHTTP
 struct WebSocketRoutes: RouteGroup {
     let origins: CrossOriginPolicy
 
-    let methods: [String: [HTTPRequest.Method]] = [WebSocketSession.path: [.get]]
+    let methods: [String: [HTTPRequest.Method]] = [WebSocketSession.path: [.get, .head]]
 
     func add(to router: Router<MartinetContext>) {
         router.get(RouterPath(WebSocketSession.path)) { request, _ in
