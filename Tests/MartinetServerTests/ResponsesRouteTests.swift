@@ -27,7 +27,7 @@ import Testing
                 (.get, "/v1/responses/x/input_items"),
             ] {
                 let answer = try await client.execute(uri: path, method: method)
-                #expect(answer.status == .notFound && answer.error["code"] as? String == "storage_off")
+                #expect(answer.status == .notImplemented && answer.error["code"] as? String == "storage_off")
             }
             for body in ["{\"input\":\"a\",\"store\":true}", "{\"input\":\"a\",\"previous_response_id\":\"x\"}"] {
                 #expect(try await TestServer.post(client, "/v1/responses", body).status == .badRequest)

@@ -62,7 +62,10 @@ public struct MessagesRequest: Sendable {
     private static func shape(_ body: JSONBody, model: ServedModel) throws(APIError) -> Shape {
         var reader = try body.reader()
         try model.check(&reader)
-        return try Shape(&reader, model: model)
+        let shape = try Shape(&reader, model: model)
+        try takeRest(&reader)
+        try reader.end()
+        return shape
     }
 
     /// The fields that shape the prompt.
@@ -115,6 +118,7 @@ public struct MessagesRequest: Sendable {
                 throw .invalid(
                     "thinking.display", "`thinking.display` must be `summarized` or `omitted`, got `\(display)`.")
             }
+            try thinking.end()
         }
 
         /// `output_config`, and `output_format` as it was called before.
@@ -136,6 +140,7 @@ public struct MessagesRequest: Sendable {
                     }
                 }
                 try takeFormat(&output, "format")
+                try output.end()
             }
             try takeFormat(&fields, "output_format")
         }

@@ -30,6 +30,7 @@ public struct BatchRequest: Sendable {
             throw .invalid("completion_window", "`completion_window` must be `24h`, got `\(completionWindow)`.")
         }
         metadata = try Self.metadata(&fields)
+        try fields.end()
     }
 
     private static func required(_ name: String, _ value: String?) throws(APIError) -> String {

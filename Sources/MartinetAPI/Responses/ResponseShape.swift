@@ -46,6 +46,7 @@ struct ResponseShape {
             if let verbosity = try text.string("verbosity", maximum: 64) {
                 members.append(("verbosity", .string(verbosity)))
             }
+            try text.end()
         }
         echo.append(("text", .object(members)))
     }
@@ -82,6 +83,7 @@ struct ResponseShape {
         if var reasoning = try fields.object("reasoning") {
             effort = try reasoning.string("effort", maximum: 64)
             summary = try reasoning.string("summary", maximum: 64)
+            try reasoning.end()
         }
         echo.append(
             (

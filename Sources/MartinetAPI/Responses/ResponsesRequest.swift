@@ -33,14 +33,15 @@ public struct ResponsesRequest: Sendable {
         if var options = try reader.object("stream_options") { _ = try options.bool("include_obfuscation") }
         let store = try reader.bool("store")
         if store == true, !stores {
-            throw .unsupported("store", "`store` is not supported: this server keeps no answers.")
+            throw .unsupported("store", "`store` is not supported: this server keeps no answers without --data-dir.")
         }
         isStored = store ?? stores
         previousID = try reader.string("previous_response_id", maximum: 256)
         if previousID != nil, !stores {
             throw .unsupported(
                 "previous_response_id",
-                "`previous_response_id` is not supported: this server keeps no answers. Send the whole conversation.")
+                "`previous_response_id` is not supported: this server keeps no answers without --data-dir. Send the whole "
+                    + "conversation.")
         }
         instructions = try reader.string("instructions")
         input = try Self.input(&reader)

@@ -16,7 +16,9 @@ struct BatchRoutes: RouteGroup {
     func add(to router: Router<MartinetContext>) {
         router.post("v1/batches") { request, _ in
             let bytes = try await calls.body(of: request)
-            return try await create(BatchRequest(JSONBody(Array(bytes.readableBytesView))))
+            return try await create(
+                BatchRequest(
+                    JSONBody(Array(bytes.readableBytesView), isStrict: calls.isStrict)))
         }
         router.get("v1/batches") { request, _ in
             let parameters = request.uri.queryParameters

@@ -49,7 +49,9 @@ struct ResponsesRoutes: RouteGroup {
 
     private func history() throws(APIError) -> ResponseHistory {
         guard let store else {
-            throw APIError(status: 404, "This server keeps no answers: its storage is off.", code: "storage_off")
+            throw APIError(
+                status: 501, "This server keeps no answers. Start it with --data-dir FOLDER and it does.",
+                type: "server_error", code: "storage_off")
         }
         return ResponseHistory(store)
     }
