@@ -43,6 +43,8 @@ if [ "$stage" = test ]; then
     need promtool prometheus
     # Certificates of workers on other machines.
     need openssl openssl
+    # The page at /docs is tried in a browser.
+    need chromium chromium
     # The NEON kernels are built for aarch64 and tested under emulation.
     need qemu-aarch64 qemu-user
     if [ "$(uname -m)" != aarch64 ]; then

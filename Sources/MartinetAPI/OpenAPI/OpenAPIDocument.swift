@@ -42,6 +42,7 @@ public enum OpenAPIDocument {
                                 "X-Request-Id",
                                 object([
                                     ("description", .string("The request's name, the client's own where it gave one.")),
+                                    ("required", .bool(true)),
                                     ("schema", object([("type", .string("string"))])),
                                 ])
                             )
@@ -119,7 +120,7 @@ public enum OpenAPIDocument {
     private static func responses(of operation: APIOperation) throws(APIError) -> JSONValue {
         var content: [(String, JSONValue)] = []
         if let type = operation.answerType { content.append((type, try answer(of: operation))) }
-        if operation.streams { content.append(("text/event-stream", text)) }
+        if operation.streams { content.append((streamType, events)) }
         var responses: [(String, JSONValue)] = []
         if let status = operation.success { responses.append(("\(status)", response("The answer.", content))) }
         for status in operation.alike {
@@ -149,7 +150,26 @@ public enum OpenAPIDocument {
 
     private static let text = object([("schema", object([("type", .string("string"))]))])
 
+    private static let streamType = "text/event-stream"
+    /// One event of a stream.
+    private static let events = object([
+        (
+            "schema",
+            object([
+                ("type", .string("object")),
+                (
+                    "properties",
+                    object([
+                        ("event", object([("type", .string("string"))])),
+                        ("data", object([("type", .string("string"))])),
+                    ])
+                ), ("required", .array([.string("data")])),
+            ])
+        )
+    ])
+
     private static func answer(of operation: APIOperation) throws(APIError) -> JSONValue {
+        guard operation.answerType != streamType else { return events }
         guard !operation.answers.isEmpty else { return text }
         var likeness = Likeness()
         var examples: [(String, JSONValue)] = []
