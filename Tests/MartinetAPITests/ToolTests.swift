@@ -124,7 +124,8 @@ import Testing
         func calls(_ begin: String) -> GrammarSource {
             .choice([
                 .sequence([
-                    .literal(begin + "{\"name\": \"weather\", \"arguments\": "), .jsonSchema(Self.city, form: .canonical),
+                    .literal(begin + "{\"name\": \"weather\", \"arguments\": "),
+                    .jsonSchema(Self.city, form: .canonical),
                     .literal("}\n</tool_call>"),
                 ]),
                 .sequence([
@@ -158,7 +159,8 @@ import Testing
         let (_, inference) = try request(
             Self.tools + choice + ",\"parallel_tool_calls\":false", Self.model(.pythonic))
         let python = GrammarSource.sequence([
-            .literal("weather("), .sequence([.literal("city="), .jsonSchema("{\"type\":\"string\"}", form: .canonical)]), .literal(")"),
+            .literal("weather("),
+            .sequence([.literal("city="), .jsonSchema("{\"type\":\"string\"}", form: .canonical)]), .literal(")"),
         ])
         #expect(
             inference.sampling.grammar

@@ -124,7 +124,8 @@ public struct ChatGeneration: Sendable {
             }
             let index = conversation.tools.firstIndex { $0.name == tool.name } ?? 0
             let constraint = OutputConstraint(
-                .jsonSchema(parameters.text, form: .canonical), parameter: "tools[\(index)].\(conversation.parametersField)")
+                .jsonSchema(parameters.text, form: .canonical),
+                parameter: "tools[\(index)].\(conversation.parametersField)")
             try constraint.check()
             functions.append((tool: tool, arguments: constraint.grammar))
         }

@@ -78,7 +78,9 @@ package final class GrammarCompiler: Sendable {
         let rules = GrammarRules()
         let node = try source.lowered(into: rules)
         do throws(GrammarError) {
-            return try CompiledGrammar.Start(node, rules: rules, horizon: horizon)
+            let start = try CompiledGrammar.Start(node, rules: rules, horizon: horizon)
+            guard start.positions.isCrowded, let canonical = source.canonical else { return start }
+            return try build(canonical, horizon: horizon)
         } catch {
             guard let canonical = source.canonical else { throw error }
             return try build(canonical, horizon: horizon)

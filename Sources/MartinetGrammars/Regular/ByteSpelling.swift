@@ -196,7 +196,9 @@ struct ByteSpelling {
             for (letter, scalar) in Self.shortEscapes {
                 spelling.set(state, letter, spelling.target(of: scalar, in: all))
             }
-            if spelling.style == .jsonString { spelling.set(state, UInt8(ascii: "/"), spelling.target(of: 0x2F, in: all)) }
+            if spelling.style == .jsonString {
+                spelling.set(state, UInt8(ascii: "/"), spelling.target(of: 0x2F, in: all))
+            }
             let units = spelling.style == .jsonString ? spelling.codeUnits(all) : spelling.controls(all)
             spelling.set(state, UInt8(ascii: "u"), spelling.hexadecimal(4, units))
         }

@@ -36,7 +36,8 @@ struct NumberLanguages {
     let withoutFraction: RegularLanguage
     /// Every number that JSON can write, exponents included.
     let everySpelling: RegularLanguage
-    /// Every number as programs write it, of up to 24 digits before and behind the point.
+    /// Every number that a double holds as programs write it, of up to 24 digits before and behind the point. None above
+    /// 1.7e308, which readers may refuse.
     let canonicalSpelling: RegularLanguage
     private let canonicalDecimals: RegularLanguage
     private let shortDecimals: RegularLanguage
@@ -49,7 +50,8 @@ struct NumberLanguages {
         integers = try RegularLanguage(whole: #"-?(0|[1-9][0-9]*)(\.0+)?"#, effort)
         everySpelling = try RegularLanguage(whole: #"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"#, effort)
         canonicalSpelling = try RegularLanguage(
-            whole: #"-?(0|[1-9][0-9]{0,23})(\.[0-9]{1,24})?(e[+-]?[0-9]{1,3})?"#, effort)
+            whole: #"-?((0|[1-9][0-9]{0,23})(\.[0-9]{1,24})?|[1-9](\.[0-9]{1,24})?e(-?[12][0-9]{2}|\+[12][0-9]{2}"#
+                + #"|[+-]?([0-9]{1,2}|30[0-7])|-(30[89]|31[0-9]|32[0-4]))|1(\.[0-6][0-9]{0,23})?e\+?308)"#, effort)
         canonicalDecimals = try RegularLanguage(whole: #"-?(0|[1-9][0-9]*)(\.(0|[0-9]*[1-9]))?"#, effort)
         shortDecimals = try RegularLanguage(whole: #"-?(0|[1-9][0-9]{0,23})(\.[0-9]{1,24})?"#, effort)
     }

@@ -69,7 +69,8 @@ final class ObjectRules: Sendable {
             guard let value = nodes[plan.entries[move.entry].term] else { continue }
             choices.append(
                 .sequence([
-                    names[move.entry], .bytes([UInt8(ascii: "\"")]), marks.space, .bytes([UInt8(ascii: ":")]), marks.gap,
+                    names[move.entry], .bytes([UInt8(ascii: "\"")]), marks.space, .bytes([UInt8(ascii: ":")]),
+                    marks.gap,
                     value, .rule(rule(Place(state: move.target, isFirst: false))),
                 ]))
         }
