@@ -45,6 +45,57 @@ def test_every_answer_matches(client, temperature):
                 check(choice.message.content)
 
 
+def numbers(count):
+    names = [f"field_{number * 7 % count}" for number in range(count)]
+    return {
+        "type": "object", "properties": {name: {"type": "integer", "minimum": 0, "maximum": 99} for name in names},
+        "required": sorted(names), "additionalProperties": False,
+    }
+
+
+def ordered(text, schema):
+    members = json.loads(text, object_pairs_hook=list)
+    assert [name for name, _ in members] == list(schema["properties"])
+    assert all(0 <= value <= 99 for _, value in members)
+    assert re.fullmatch(r'\{"[^\s]*( "[^\s]*| \d[^\s]*)*\}', text), text
+
+
+@pytest.mark.parametrize("count,temperature", [(5, 0), (5, 1.5), (30, 0), (30, 1.5)])
+def test_strict_answers_keep_the_order(client, count, temperature):
+    wanted = numbers(count)
+    answer = client.chat.completions.create(
+        model="smollm2", messages=MESSAGES, temperature=temperature, seed=3, max_tokens=25 * count, n=2,
+        response_format=schema(wanted))
+    for choice in answer.choices:
+        assert choice.finish_reason == "stop"
+        ordered(choice.message.content, wanted)
+
+
+def test_forced_calls_keep_the_order(client):
+    wanted = numbers(6)
+    tool = {"type": "function", "function": {"name": "fill", "parameters": wanted}}
+    answer = client.chat.completions.create(
+        model="smollm2", messages=MESSAGES, temperature=1.5, seed=3, max_tokens=200, tools=[tool],
+        tool_choice="required", parallel_tool_calls=False)
+    ordered(answer.choices[0].message.tool_calls[0].function.arguments, wanted)
+
+
+def test_large_schemas_without_strict_are_served(client):
+    wanted = numbers(30)
+    form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": wanted}}
+    answer = client.chat.completions.create(
+        model="smollm2", messages=MESSAGES, temperature=1, seed=3, max_tokens=750, response_format=form)
+    assert answer.choices[0].finish_reason == "stop"
+    ordered(answer.choices[0].message.content, wanted)
+
+
+def test_no_white_space(client):
+    answer = client.chat.completions.create(
+        model="smollm2", messages=MESSAGES, temperature=1, seed=3, max_tokens=400,
+        extra_body={"structured_outputs": {"json": numbers(5), "disable_any_whitespace": True}})
+    assert not re.search(r"\s", answer.choices[0].message.content)
+
+
 def test_streams_match_what_comes_whole(client):
     options = dict(model="smollm2", messages=MESSAGES, temperature=1, seed=5, max_tokens=400,
                    response_format=schema(PERSON))

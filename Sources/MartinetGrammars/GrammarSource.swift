@@ -3,7 +3,7 @@ public indirect enum GrammarSource: Sendable, Hashable {
     /// Exactly this text.
     case literal(String)
     /// A JSON value that a JSON Schema (draft 2020-12) takes; the schema is JSON text. `true` takes any value.
-    case jsonSchema(String)
+    case jsonSchema(String, form: JSONSchemaForm = .any)
     /// A regular expression (ECMA-262), for the whole text.
     case regex(String)
     /// A grammar in EBNF: GBNF, or the Lark-like form. Its start rule is `root` or `start`.
@@ -18,7 +18,20 @@ public indirect enum GrammarSource: Sendable, Hashable {
     case repetition(GrammarSource, minimum: Int, maximum: Int?)
 
     /// Any JSON object.
-    public static var jsonObject: GrammarSource { .jsonSchema(#"{"type":"object"}"#) }
+    public static func jsonObject(form: JSONSchemaForm = .any) -> GrammarSource {
+        .jsonSchema(#"{"type":"object"}"#, form: form)
+    }
+}
+
+/// Which of the JSON texts of a value may be written.
+public enum JSONSchemaForm: Sendable, Hashable, CaseIterable {
+    /// All of them: members in any order, characters with any escape, white space between all tokens.
+    case any
+    /// As programs write: members in the order in which the schema names them, escapes only where JSON needs them, a
+    /// space at most and only behind commas and colons.
+    case canonical
+    /// As ``canonical``, without white space.
+    case compact
 }
 
 /// Why a grammar cannot be used.

@@ -108,7 +108,7 @@ import Testing
         for field in ["\"output_config\":{\"format\":", "\"x\":{},\"output_format\":"] {
             let end = field.contains("config") ? "}" : ""
             let request = try decode(Self.around("\(field){\"type\":\"json_schema\",\"schema\":\(schema)}\(end)"))
-            #expect(request.generation.fields.constraint?.grammar == .jsonSchema(schema))
+            #expect(request.generation.fields.constraint?.grammar == .jsonSchema(schema, form: .canonical))
         }
         let effort = try decode(Self.around("\"output_config\":{\"effort\":\"max\"}"))
         #expect(effort.generation.conversation.arguments.contains { $0.0 == "reasoning_effort" && $0.1.text == "high" })

@@ -99,8 +99,11 @@ import Testing
     @Test func formats() throws {
         let schema = "{\"type\":\"object\"}"
         for (format, grammar) in [
-            ("{\"type\":\"text\"}", nil), ("{\"type\":\"json_object\"}", .jsonObject),
-            ("{\"type\":\"json_schema\",\"name\":\"n\",\"strict\":true,\"schema\":\(schema)}", .jsonSchema(schema)),
+            ("{\"type\":\"text\"}", nil), ("{\"type\":\"json_object\"}", .jsonObject()),
+            (
+                "{\"type\":\"json_schema\",\"name\":\"n\",\"strict\":true,\"schema\":\(schema)}",
+                .jsonSchema(schema, form: .canonical)
+            ),
         ] as [(String, GrammarSource?)] {
             let (generation, _) = try decode("\"text\":{\"format\":\(format),\"verbosity\":\"low\"}").generation(
                 id: "x", after: [], model: .talking(), service: ConversationService())

@@ -124,7 +124,8 @@ import Testing
         func calls(_ begin: String) -> GrammarSource {
             .choice([
                 .sequence([
-                    .literal(begin + "{\"name\": \"weather\", \"arguments\": "), .jsonSchema(Self.city),
+                    .literal(begin + "{\"name\": \"weather\", \"arguments\": "),
+                    .jsonSchema(Self.city, form: .canonical),
                     .literal("}\n</tool_call>"),
                 ]),
                 .sequence([
@@ -151,14 +152,15 @@ import Testing
             let (_, inference) = try request(
                 Self.tools + choice + ",\"parallel_tool_calls\":false", Self.model(format))
             let call = GrammarSource.choice([
-                .sequence([.literal(begin), .jsonSchema(Self.city), .literal(end[0])])
+                .sequence([.literal(begin), .jsonSchema(Self.city, form: .canonical), .literal(end[0])])
             ])
             #expect(inference.sampling.grammar == .sequence([call] + end.dropFirst().map { .literal($0) }))
         }
         let (_, inference) = try request(
             Self.tools + choice + ",\"parallel_tool_calls\":false", Self.model(.pythonic))
         let python = GrammarSource.sequence([
-            .literal("weather("), .sequence([.literal("city="), .jsonSchema("{\"type\":\"string\"}")]), .literal(")"),
+            .literal("weather("),
+            .sequence([.literal("city="), .jsonSchema("{\"type\":\"string\"}", form: .canonical)]), .literal(")"),
         ])
         #expect(
             inference.sampling.grammar
@@ -183,14 +185,14 @@ import Testing
 
     @Test func formats() throws {
         let format = "\"response_format\":{\"type\":\"json_object\"}"
-        #expect(try request(format, Self.model()).inference.sampling.grammar == .jsonObject)
+        #expect(try request(format, Self.model()).inference.sampling.grammar == .jsonObject())
         // Where tools may be called too, the answer is one or the other.
         let both = try request(format + "," + Self.tools, Self.model()).inference.sampling.grammar
         guard case .choice(let options)? = both else {
             Issue.record("no choice: \(String(describing: both))")
             return
         }
-        #expect(options.count == 2 && options[0] == .jsonObject)
+        #expect(options.count == 2 && options[0] == .jsonObject())
         let error = #expect(throws: APIError.self) {
             _ = try request(format + ",\"tool_choice\":\"required\"," + Self.tools, Self.model())
         }

@@ -59,7 +59,7 @@ import Testing
         let isLeaf = depth > 4
         switch Int.random(in: 0..<(isLeaf ? 5 : 8), using: &random) {
         case 0: return .literal(text)
-        case 1: return .jsonSchema(text)
+        case 1: return .jsonSchema(text, form: JSONSchemaForm.allCases.randomElement(using: &random) ?? .any)
         case 2: return .regex(text)
         case 3: return .ebnf(text)
         case 4: return .anyText(before: text)

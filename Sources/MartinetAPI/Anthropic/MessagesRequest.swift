@@ -159,7 +159,8 @@ public struct MessagesRequest: Sendable {
             var writer = JSONWriter()
             writer.value(schema)
             constraint = OutputConstraint(
-                .jsonSchema(String(decoding: writer.bytes, as: UTF8.self)), parameter: format.name("schema"))
+                .jsonSchema(String(decoding: writer.bytes, as: UTF8.self), form: .canonical),
+                parameter: format.name("schema"))
         }
     }
 

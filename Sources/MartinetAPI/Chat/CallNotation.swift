@@ -113,7 +113,7 @@ struct CallNotation {
             if let definitions = tool.parameters?["$defs"], case .object(let members) = schema, schema["$defs"] == nil {
                 schema = .object(members + [(key: "$defs", value: definitions)])
             }
-            return .sequence([.literal("\(property.key)="), .jsonSchema(schema.text)])
+            return .sequence([.literal("\(property.key)="), .jsonSchema(schema.text, form: .canonical)])
         }
         var parts: [GrammarSource] = []
         for property in properties where required.contains(property.key) {

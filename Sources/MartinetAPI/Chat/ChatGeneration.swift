@@ -119,12 +119,13 @@ public struct ChatGeneration: Sendable {
                 continue
             }
             guard strict || tool.strict else {
-                functions.append((tool: tool, arguments: .jsonObject))
+                functions.append((tool: tool, arguments: .jsonObject(form: .canonical)))
                 continue
             }
             let index = conversation.tools.firstIndex { $0.name == tool.name } ?? 0
             let constraint = OutputConstraint(
-                .jsonSchema(parameters.text), parameter: "tools[\(index)].\(conversation.parametersField)")
+                .jsonSchema(parameters.text, form: .canonical),
+                parameter: "tools[\(index)].\(conversation.parametersField)")
             try constraint.check()
             functions.append((tool: tool, arguments: constraint.grammar))
         }

@@ -36,7 +36,7 @@ public struct OutputConstraint: Sendable, Hashable {
 
     private var isShort: Bool {
         switch grammar {
-        case .jsonSchema(let text), .regex(let text), .ebnf(let text): text.utf8.count <= Self.maximumKnownLength
+        case .jsonSchema(let text, _), .regex(let text), .ebnf(let text): text.utf8.count <= Self.maximumKnownLength
         case .literal, .anyText, .sequence, .choice, .repetition: false
         }
     }

@@ -13,10 +13,11 @@ enum StructuredOutput {
         var found: [OutputConstraint] = []
         if let constraint = try responseFormat(&fields) { found.append(constraint) }
         if var outputs = try fields.object("structured_outputs") {
-            found += try kinds(&outputs, prefix: "")
-            for name in ["disable_any_whitespace", "disable_additional_properties"] where try outputs.bool(name) == true
-            {
-                throw .unsupported(outputs.name(name), "`\(outputs.name(name))` is not supported.")
+            let isCompact = try outputs.bool("disable_any_whitespace") == true
+            found += try kinds(&outputs, prefix: "", form: isCompact ? .compact : .any)
+            if try outputs.bool("disable_additional_properties") == true {
+                let name = outputs.name("disable_additional_properties")
+                throw .unsupported(name, "`\(name)` is not supported.")
             }
             _ = try outputs.bool("disable_fallback")
             for name in ["whitespace_pattern", "structural_tag"] where outputs.has(name) {
@@ -29,7 +30,7 @@ enum StructuredOutput {
             }
             try outputs.end()
         }
-        found += try kinds(&fields, prefix: "guided_")
+        found += try kinds(&fields, prefix: "guided_", form: .any)
         _ = try fields.string("guided_decoding_backend", maximum: 256)
         if fields.has("guided_whitespace_pattern") {
             throw .unsupported(
@@ -51,9 +52,9 @@ enum StructuredOutput {
         case "json_object"?:
             // Some servers take a schema here.
             if let value = format.take("schema") {
-                constraint = try schema(value, "response_format.schema")
+                constraint = try schema(value, "response_format.schema", form: .any)
             } else {
-                constraint = OutputConstraint(.jsonObject, parameter: "response_format")
+                constraint = OutputConstraint(.jsonObject(), parameter: "response_format")
             }
         case "json_schema"?:
             guard var named = try format.object("json_schema") else {
@@ -63,11 +64,12 @@ enum StructuredOutput {
                 throw missing("response_format.json_schema.name", "a name for the schema")
             }
             _ = try named.string("description")
-            _ = try named.bool("strict")
+            let isStrict = try named.bool("strict") == true
             guard let value = named.take("schema") else {
                 throw missing("response_format.json_schema.schema", "a JSON Schema")
             }
-            constraint = try schema(value, "response_format.json_schema.schema")
+            constraint = try schema(
+                value, "response_format.json_schema.schema", form: isStrict ? .canonical : .any)
             try named.end()
         default:
             throw .invalid(
@@ -78,14 +80,16 @@ enum StructuredOutput {
     }
 
     /// `json`, `json_object`, `regex`, `choice` and `grammar`, each with a prefix.
-    private static func kinds(_ fields: inout FieldReader, prefix: String) throws(APIError) -> [OutputConstraint] {
+    private static func kinds(
+        _ fields: inout FieldReader, prefix: String, form: JSONSchemaForm
+    ) throws(APIError) -> [OutputConstraint] {
         var found: [OutputConstraint] = []
         let json = prefix + "json"
         if let value = fields.take(json) {
-            found.append(try schema(value, fields.name(json)))
+            found.append(try schema(value, fields.name(json), form: form))
         }
         if try fields.bool(json + "_object") == true {
-            found.append(OutputConstraint(.jsonObject, parameter: fields.name(json + "_object")))
+            found.append(OutputConstraint(.jsonObject(form: form), parameter: fields.name(json + "_object")))
         }
         if let text = try fields.string(prefix + "regex", maximum: maximumLength) {
             found.append(OutputConstraint(.regex(text), parameter: fields.name(prefix + "regex")))
@@ -109,9 +113,11 @@ enum StructuredOutput {
     }
 
     /// A JSON Schema: an object, true or false, or the text of one.
-    static func schema(_ value: JSONValue, _ name: String) throws(APIError) -> OutputConstraint {
+    static func schema(
+        _ value: JSONValue, _ name: String, form: JSONSchemaForm
+    ) throws(APIError) -> OutputConstraint {
         switch value {
-        case .object, .bool: return OutputConstraint(.jsonSchema(value.text), parameter: name)
+        case .object, .bool: return OutputConstraint(.jsonSchema(value.text, form: form), parameter: name)
         case .string(let text):
             let parsed: JSONValue
             do {
@@ -119,7 +125,7 @@ enum StructuredOutput {
             } catch {
                 throw .invalid(name, "`\(name)` is no JSON: \(error).")
             }
-            guard case .string = parsed else { return try schema(parsed, name) }
+            guard case .string = parsed else { return try schema(parsed, name, form: form) }
         default: break
         }
         throw .invalid(name, "`\(name)` must be a JSON Schema, an object, got \(value.kind).", code: "invalid_type")

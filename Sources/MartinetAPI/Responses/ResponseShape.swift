@@ -54,13 +54,14 @@ struct ResponseShape {
     private mutating func takeFormat(_ format: inout FieldReader) throws(APIError) {
         switch try format.string("type", maximum: 64) {
         case "text"?: break
-        case "json_object"?: constraint = OutputConstraint(.jsonObject, parameter: "text.format")
+        case "json_object"?: constraint = OutputConstraint(.jsonObject(), parameter: "text.format")
         case "json_schema"?:
             guard try format.string("name", maximum: 256) != nil else {
                 throw .invalid(
                     "text.format.name", "`text.format.name` is required with `type` `json_schema`.",
                     code: "missing_required_parameter")
             }
+            let isStrict = try format.bool("strict") == true
             guard let schema = format.take("schema") else {
                 throw .invalid(
                     "text.format.schema", "`text.format.schema` is required with `type` `json_schema`.",
@@ -70,7 +71,8 @@ struct ResponseShape {
             var writer = JSONWriter()
             writer.value(schema)
             constraint = OutputConstraint(
-                .jsonSchema(String(decoding: writer.bytes, as: UTF8.self)), parameter: "text.format.schema")
+                .jsonSchema(String(decoding: writer.bytes, as: UTF8.self), form: isStrict ? .canonical : .any),
+                parameter: "text.format.schema")
         case let type:
             throw .invalid(
                 "text.format.type",

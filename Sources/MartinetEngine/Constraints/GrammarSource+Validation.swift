@@ -25,7 +25,8 @@ extension GrammarSource {
                 "The grammar is too large: it may have \(Self.maxParts) parts, \(Self.maxDepth) deep.")
         }
         switch self {
-        case .literal(let text), .jsonSchema(let text), .regex(let text), .ebnf(let text), .anyText(before: let text):
+        case .literal(let text), .jsonSchema(let text, _), .regex(let text), .ebnf(let text),
+            .anyText(before: let text):
             bytes += text.utf8.count
             guard bytes <= Self.maxBytes else {
                 throw EngineError(

@@ -40,8 +40,7 @@ package final class GrammarCompiler: Sendable {
     }
 
     private func make(_ source: GrammarSource) throws(GrammarError) -> CompiledGrammar {
-        let rules = GrammarRules()
-        return try CompiledGrammar(source.lowered(into: rules), rules: rules, vocabulary: vocabulary)
+        try CompiledGrammar(Self.build(source, horizon: vocabulary.trie.depth), vocabulary: vocabulary)
     }
 
     private func entry(for source: GrammarSource) -> Entry {
@@ -69,10 +68,22 @@ package final class GrammarCompiler: Sendable {
     ///
     /// - Throws: what is wrong with the source, or which bound it is beyond.
     package static func check(_ source: GrammarSource) throws(GrammarError) {
+        _ = try build(source, horizon: 0)
+    }
+
+    /// Builds the positions of a grammar; where all forms of its schemas are too many, those of their canonical forms.
+    private static func build(
+        _ source: GrammarSource, horizon: Int
+    ) throws(GrammarError) -> CompiledGrammar.Start {
         let rules = GrammarRules()
         let node = try source.lowered(into: rules)
-        var positions = PositionTable(rules: rules, horizon: 0)
-        _ = positions.first(rules, node)
-        try positions.buildAll()
+        do throws(GrammarError) {
+            let start = try CompiledGrammar.Start(node, rules: rules, horizon: horizon)
+            guard start.positions.isCrowded, let canonical = source.canonical else { return start }
+            return try build(canonical, horizon: horizon)
+        } catch {
+            guard let canonical = source.canonical else { throw error }
+            return try build(canonical, horizon: horizon)
+        }
     }
 }

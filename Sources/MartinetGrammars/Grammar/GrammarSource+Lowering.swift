@@ -35,7 +35,7 @@ extension GrammarSource {
         }
         switch self {
         case .literal(let text): return text.isEmpty ? .empty : .bytes(Array(text.utf8))
-        case .jsonSchema(let schema): return try JSONSchemaLowering.node(schema, rules: rules)
+        case .jsonSchema(let schema, let form): return try JSONSchemaLowering.node(schema, form: form, rules: rules)
         case .regex(let regex): return try RegularLowering.node(regex: regex)
         case .ebnf(let grammar): return try EBNFLowering.node(grammar, rules: rules)
         case .anyText(let marker):
@@ -62,9 +62,28 @@ extension GrammarSource {
         }
     }
 
+    /// The same with all schemas in a canonical form, which is part of what they take; `nil` where they are already.
+    var canonical: GrammarSource? {
+        var isChanged = false
+        func canonical(_ source: GrammarSource) -> GrammarSource {
+            switch source {
+            case .jsonSchema(let schema, form: .any):
+                isChanged = true
+                return .jsonSchema(schema, form: .canonical)
+            case .literal, .jsonSchema, .regex, .ebnf, .anyText: return source
+            case .sequence(let parts): return .sequence(parts.map(canonical))
+            case .choice(let options): return .choice(options.map(canonical))
+            case .repetition(let body, let minimum, let maximum):
+                return .repetition(canonical(body), minimum: minimum, maximum: maximum)
+            }
+        }
+        let result = canonical(self)
+        return isChanged ? result : nil
+    }
+
     private var text: String? {
         switch self {
-        case .literal(let text), .jsonSchema(let text), .regex(let text), .ebnf(let text), .anyText(let text): text
+        case .literal(let text), .jsonSchema(let text, _), .regex(let text), .ebnf(let text), .anyText(let text): text
         case .sequence, .choice, .repetition: nil
         }
     }

@@ -8,6 +8,19 @@ package final class CompiledGrammar: Sendable {
         var masks = MaskTable()
     }
 
+    /// Positions, and the one before a whole text.
+    struct Start {
+        var positions: PositionTable
+        let first: Int32
+
+        /// - Throws: when the grammar is beyond the bounds.
+        init(_ node: GrammarNode, rules: GrammarRules, horizon: Int) throws(GrammarError) {
+            positions = PositionTable(rules: rules, horizon: horizon)
+            first = positions.first(rules, node)
+            try positions.buildAll()
+        }
+    }
+
     let vocabulary: GrammarVocabulary
     let first: Int32
     private let endMask: TokenMask
@@ -16,17 +29,19 @@ package final class CompiledGrammar: Sendable {
     /// Compiles a lowered grammar.
     ///
     /// - Throws: when it is beyond the bounds.
-    package init(
+    package convenience init(
         _ node: GrammarNode, rules: GrammarRules, vocabulary: GrammarVocabulary
     ) throws(GrammarError) {
-        var positions = PositionTable(rules: rules, horizon: vocabulary.trie.depth)
-        first = positions.first(rules, node)
-        try positions.buildAll()
+        try self.init(Start(node, rules: rules, horizon: vocabulary.trie.depth), vocabulary: vocabulary)
+    }
+
+    init(_ start: Start, vocabulary: GrammarVocabulary) {
+        first = start.first
         self.vocabulary = vocabulary
         var endMask = TokenMask(count: vocabulary.count)
         for token in vocabulary.endTokens { endMask.insert(token) }
         self.endMask = endMask
-        state = Mutex(State(positions: positions))
+        state = Mutex(State(positions: start.positions))
     }
 
     /// Whether matching has made so much of it that the next text had better have it compiled anew.

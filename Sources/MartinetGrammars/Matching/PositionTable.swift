@@ -91,6 +91,10 @@ struct PositionTable {
     var count: Int { facts.count }
     /// Whether the grammar has come to its bound.
     var isExhausted: Bool { network.isExhausted || contentSize > Self.contentLimit }
+    /// Whether little room is left for what has not been built yet.
+    var isCrowded: Bool {
+        network.routines.count > Self.builtLimit && network.nodes.count > GrammarNetwork.nodeLimit / 2
+    }
     /// Whether so much has been made that it is better to begin again.
     var isFull: Bool { facts.count > Self.mergedLimit || isExhausted }
 

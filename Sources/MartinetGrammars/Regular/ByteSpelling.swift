@@ -8,6 +8,8 @@ struct ByteSpelling {
         case plain
         /// As inside a JSON string: plain where JSON allows that, by a short escape, or by `\u` and four digits.
         case jsonString
+        /// As inside a JSON string, by an escape only where it is needed: the short one, or `\u` and lower-case digits.
+        case canonicalString
     }
 
     /// The most states, of a kilobyte each.
@@ -63,6 +65,22 @@ struct ByteSpelling {
         return ByteAutomaton(next: spelling.rows, accepting: accepting)
     }
 
+    /// The one text of a string in the canonical style.
+    static func canonical(_ text: String) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for byte in text.utf8 {
+            if let escape = shortEscapes.first(where: { $0.scalar == byte }) {
+                bytes += [0x5C, escape.letter]
+            } else if byte < 0x20 {
+                let digits = Array("0123456789abcdef".utf8)
+                bytes += Array("\\u00".utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            } else {
+                bytes.append(byte)
+            }
+        }
+        return bytes
+    }
+
     private mutating func fill(_ state: Int32) {
         let all = stretches(of: state)
         for byte in UInt32(0)..<0x80 where style == .plain || byte >= 0x20 && byte != 0x22 && byte != 0x5C {
@@ -80,7 +98,7 @@ struct ByteSpelling {
         for lead in UInt32(0xF0)...0xF4 {
             set(state, UInt8(lead), continuation(3, Self.slice(four, from: (lead & 7) << 18, count: 1 << 18)))
         }
-        if style == .jsonString { set(state, 0x5C, escape(state, all)) }
+        if style != .plain { set(state, 0x5C, escape(state, all)) }
     }
 
     private mutating func set(_ state: Int32, _ byte: UInt8, _ target: Int32) {
@@ -167,20 +185,50 @@ struct ByteSpelling {
                 let part = Self.slice(stretches, from: digit * size, count: size)
                 let target = spelling.hexadecimal(left - 1, part)
                 spelling.set(state, letter, target)
-                if digit > 9 { spelling.set(state, letter - 0x20, target) }
+                if digit > 9, spelling.style == .jsonString { spelling.set(state, letter - 0x20, target) }
             }
         }
     }
 
     private mutating func escape(_ from: Int32, _ all: [Stretch]) -> Int32 {
-        state(.escape(from), all) { spelling, state in
-            let short: [(UInt8, UInt32)] = [
-                (0x22, 0x22), (0x5C, 0x5C), (0x2F, 0x2F), (0x62, 0x08), (0x66, 0x0C), (0x6E, 0x0A), (0x72, 0x0D),
-                (0x74, 0x09),
-            ]
-            for (letter, scalar) in short { spelling.set(state, letter, spelling.target(of: scalar, in: all)) }
-            spelling.set(state, UInt8(ascii: "u"), spelling.hexadecimal(4, spelling.codeUnits(all)))
+        let all = style == .jsonString ? all : escaped(all)
+        return state(.escape(from), all) { spelling, state in
+            for (letter, scalar) in Self.shortEscapes {
+                spelling.set(state, letter, spelling.target(of: scalar, in: all))
+            }
+            if spelling.style == .jsonString {
+                spelling.set(state, UInt8(ascii: "/"), spelling.target(of: 0x2F, in: all))
+            }
+            let units = spelling.style == .jsonString ? spelling.codeUnits(all) : spelling.controls(all)
+            spelling.set(state, UInt8(ascii: "u"), spelling.hexadecimal(4, units))
         }
+    }
+
+    private static let shortEscapes: [(letter: UInt8, scalar: UInt32)] = [
+        (0x22, 0x22), (0x5C, 0x5C), (0x62, 0x08), (0x66, 0x0C), (0x6E, 0x0A), (0x72, 0x0D), (0x74, 0x09),
+    ]
+
+    /// Where the scalars lead that must be escaped.
+    private func escaped(_ all: [Stretch]) -> [Stretch] {
+        var some: [Stretch] = []
+        for scalar in UInt32(0)...0x5D {
+            let isEscaped = scalar < 0x20 || scalar == 0x22 || scalar == 0x5C
+            let target = isEscaped ? target(of: scalar, in: all) : ByteAutomaton.dead
+            Self.append(Stretch(start: scalar, target: target), to: &some)
+        }
+        return some
+    }
+
+    /// Where the control characters lead that have no short escape.
+    private func controls(_ all: [Stretch]) -> [Stretch] {
+        var units: [Stretch] = []
+        for scalar in UInt32(0)..<0x20 {
+            let isShort = Self.shortEscapes.contains { $0.scalar == scalar }
+            let target = isShort ? ByteAutomaton.dead : target(of: scalar, in: all)
+            Self.append(Stretch(start: scalar, target: target), to: &units)
+        }
+        Self.append(Stretch(start: 0x20, target: ByteAutomaton.dead), to: &units)
+        return units
     }
 
     /// Where UTF-16 code units lead: to a target, or for a high surrogate to a state for its low half.

@@ -28,11 +28,11 @@ package enum RegularLowering {
     /// The node of a JSON string's inside, between its quotes, for a language that is not empty. Large ones become rules
     /// that are made as a text comes to them.
     static func node(
-        insideString language: RegularLanguage, rules: GrammarRules, _ effort: Effort
+        insideString language: RegularLanguage, style: ByteSpelling.Style, rules: GrammarRules, _ effort: Effort
     ) throws(GrammarError) -> GrammarNode {
-        if let automaton = try ByteSpelling.automaton(language, style: .jsonString, effort) {
+        if let automaton = try ByteSpelling.automaton(language, style: style, effort) {
             return .automaton(automaton)
         }
-        return .rule(StringRules(language, rules: rules).rule(0))
+        return .rule(StringRules(language, style: style, rules: rules).rule(0))
     }
 }

@@ -3,12 +3,14 @@ internal import Synchronization
 /// A JSON string's inside as one rule for each state of its automaton, for automata too large to spell out in bytes.
 final class StringRules: Sendable {
     private let language: RegularLanguage
+    private let style: ByteSpelling.Style
     /// The rules hold this, not the other way round.
     private unowned let rules: GrammarRules
     private let made = Mutex<[Int32: GrammarRules.ID]>([:])
 
-    init(_ language: RegularLanguage, rules: GrammarRules) {
+    init(_ language: RegularLanguage, style: ByteSpelling.Style, rules: GrammarRules) {
         self.language = language
+        self.style = style
         self.rules = rules
     }
 
@@ -33,7 +35,7 @@ final class StringRules: Sendable {
             let set = ScalarSet(symbols.flatMap { sets[$0].ranges })
             // One scalar: its automaton has two states and is far from every bound.
             guard let one = try? RegularLanguage(oneOf: set, Effort()),
-                let automaton = try? ByteSpelling.automaton(one, style: .jsonString, Effort())
+                let automaton = try? ByteSpelling.automaton(one, style: style, Effort())
             else { continue }
             choices.append(.sequence([.automaton(automaton), .rule(rule(target))]))
         }

@@ -44,7 +44,7 @@ final class ArrayRules: Sendable {
     private func others(from index: Int, maximum: Int) -> GrammarNode {
         let shape = plan.shape
         guard index < maximum, let item = nodes[shape.term(at: index)] else { return .empty }
-        let next = GrammarNode.sequence([marks.space, .bytes([UInt8(ascii: ",")]), marks.space, item])
+        let next = GrammarNode.sequence([marks.space, .bytes([UInt8(ascii: ",")]), marks.gap, item])
         if index >= shape.prefix.count {
             return .counted(
                 next, minimum: max(0, shape.minimum - index), maximum: maximum == .max ? nil : maximum - index,

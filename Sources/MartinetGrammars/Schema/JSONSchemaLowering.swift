@@ -13,12 +13,13 @@ package enum JSONSchemaLowering {
     ///
     /// - Parameters:
     ///   - schema: JSON text.
+    ///   - form: which texts of a valid value are in it.
     ///   - rules: takes the rules that the node refers to.
-    ///   - maximumSpace: how much white space may stand between two tokens, in characters; 0 for compact JSON.
+    ///   - maximumSpace: how much white space may stand between two tokens in any form, in characters.
     /// - Throws: ``GrammarError`` for what is no schema, uses a keyword that is not supported, matches nothing, or costs too
     ///   much.
     package static func node(
-        _ schema: String, rules: GrammarRules, maximumSpace: Int = defaultSpace
+        _ schema: String, form: JSONSchemaForm = .any, rules: GrammarRules, maximumSpace: Int = defaultSpace
     ) throws(GrammarError) -> GrammarNode {
         guard schema.utf8.count <= maximumLength else {
             throw GrammarError("the schema is longer than \(maximumLength) bytes")
@@ -26,7 +27,8 @@ package enum JSONSchemaLowering {
         let effort = Effort()
         let document = try SchemaDocument(SchemaValue.parse(schema))
         let reader = try SchemaReader(document, effort)
-        var compiler = SchemaCompiler(reader, rules: rules, marks: JSONMarks(maximumSpace: maximumSpace))
+        let marks = JSONMarks(form, maximumSpace: maximumSpace)
+        var compiler = SchemaCompiler(reader, rules: rules, isCanonical: form != .any, marks: marks)
         return try compiler.node(SchemaTerm(0))
     }
 }

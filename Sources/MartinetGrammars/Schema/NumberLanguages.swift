@@ -36,6 +36,11 @@ struct NumberLanguages {
     let withoutFraction: RegularLanguage
     /// Every number that JSON can write, exponents included.
     let everySpelling: RegularLanguage
+    /// Every number that a double holds as programs write it, of up to 24 digits before and behind the point. None above
+    /// 1.7e308, which readers may refuse.
+    let canonicalSpelling: RegularLanguage
+    private let canonicalDecimals: RegularLanguage
+    private let shortDecimals: RegularLanguage
 
     init(_ effort: Effort) throws(GrammarError) {
         all = try RegularLanguage(
@@ -44,6 +49,21 @@ struct NumberLanguages {
             over: Self.scalars, from: Phase.start, effort, step: { $0.next($1) }, accepts: { $0.isWhole })
         integers = try RegularLanguage(whole: #"-?(0|[1-9][0-9]*)(\.0+)?"#, effort)
         everySpelling = try RegularLanguage(whole: #"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"#, effort)
+        canonicalSpelling = try RegularLanguage(
+            whole: #"-?((0|[1-9][0-9]{0,23})(\.[0-9]{1,24})?|[1-9](\.[0-9]{1,24})?e(-?[12][0-9]{2}|\+[12][0-9]{2}"#
+                + #"|[+-]?([0-9]{1,2}|30[0-7])|-(30[89]|31[0-9]|32[0-4]))|1(\.[0-6][0-9]{0,23})?e\+?308)"#, effort)
+        canonicalDecimals = try RegularLanguage(whole: #"-?(0|[1-9][0-9]*)(\.(0|[0-9]*[1-9]))?"#, effort)
+        shortDecimals = try RegularLanguage(whole: #"-?(0|[1-9][0-9]{0,23})(\.[0-9]{1,24})?"#, effort)
+    }
+
+    /// A language's texts as programs write them: without zeros at the end of a fraction, and, where it has others at all
+    /// and is not of some few numbers, with no more than 24 digits before and behind the point. A model that repeats a
+    /// digit then comes to an end.
+    func canonical(_ language: RegularLanguage, _ effort: Effort) throws(GrammarError) -> RegularLanguage {
+        let decimals = try language.intersection(canonicalDecimals, effort)
+        if decimals.words(atMost: 1_000) != nil { return decimals }
+        let short = try decimals.intersection(shortDecimals, effort)
+        return short.isEmpty ? decimals : short
     }
 
     /// The numbers that compare so with a bound.

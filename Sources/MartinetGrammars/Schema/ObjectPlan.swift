@@ -13,8 +13,13 @@ struct ObjectPlan: Sendable {
 
     /// What matters of the members that an object has had so far.
     struct State: Hashable, Sendable {
-        /// Entries seen: all single ones, others where a minimum counts them.
+        /// Entries seen: all single ones, in order only those that others depend on or that depend on others; and kinds
+        /// of names where a minimum counts them.
         var seen: Set<Int> = []
+        /// In order: the single entry that may come next. Those before have come, or have been left out.
+        var next = 0
+        /// Different entries, where a minimum counts them, up to that.
+        var distinct = 0
         /// Members, where a maximum counts them.
         var count = 0
         var witnessed: Set<Int> = []
@@ -23,14 +28,22 @@ struct ObjectPlan: Sendable {
     private static let maximumNames = 1_000
     private static let maximumClasses = 64
 
+    /// In order, the single ones come first.
     private(set) var entries: [Entry] = []
+    /// Whether members come in the order of the entries, those of no known name behind the others.
+    private let isOrdered: Bool
+    /// Where members come in order, the number of single entries; otherwise 0.
+    private var singleCount = 0
     private var required: Set<Int> = []
     private var dependencies: [Int: Set<Int>] = [:]
+    /// The entries of dependencies.
+    private var dependents: Set<Int> = []
     private let minimum: Int
     private let maximum: Int?
     private let witnessCount: Int
 
-    init(_ shape: ObjectShape, _ effort: Effort) throws(GrammarError) {
+    init(_ shape: ObjectShape, isOrdered: Bool, _ effort: Effort) throws(GrammarError) {
+        self.isOrdered = isOrdered
         minimum = shape.minimum
         maximum = shape.maximum
         witnessCount = shape.existing.count
@@ -50,18 +63,21 @@ struct ObjectPlan: Sendable {
             try Self.split(&classes, by: language, effort) { $0.witnesses.insert(index) }
         }
         // A class of few names is these names: so none of them comes twice, and all are counted.
+        var kinds: [Entry] = []
         for entry in classes {
             if let words = entry.names.words(atMost: 64) {
                 names.formUnion(words.map { MemberName($0) })
             } else {
-                entries.append(entry)
+                kinds.append(entry)
             }
         }
         guard names.count <= Self.maximumNames else {
             throw GrammarError("an object has more than \(Self.maximumNames) named members")
         }
         var numbers: [MemberName: Int] = [:]
-        for name in names.sorted() {
+        if !isOrdered { entries = kinds }
+        let order = isOrdered ? shape.order.names.filter(names.contains) : []
+        for name in order + names.subtracting(order).sorted() {
             numbers[name] = entries.count
             let witnesses = existing.indices.filter { existing[$0].contains(name.text) }
             entries.append(
@@ -69,10 +85,15 @@ struct ObjectPlan: Sendable {
                     names: try RegularLanguage(words: [name.text], effort), isSingle: true, term: shape.term(of: name),
                     witnesses: Set(witnesses)))
         }
+        if isOrdered {
+            singleCount = entries.count
+            entries += kinds
+        }
         required = Set(shape.required.compactMap { numbers[$0] })
         for (name, others) in shape.dependencies {
             if let number = numbers[name] { dependencies[number] = Set(others.compactMap { numbers[$0] }) }
         }
+        dependents = dependencies.reduce(into: []) { $0.formUnion($1.value.union([$1.key])) }
         try refuseCounting()
     }
 
@@ -110,6 +131,11 @@ struct ObjectPlan: Sendable {
     /// The terms of its entries.
     var terms: [SchemaTerm] { entries.map(\.term) }
 
+    /// Whether an entry cannot come any more.
+    private func isGone(_ entry: Int, _ state: State) -> Bool {
+        entries[entry].isSingle && (entry < state.next || state.seen.contains(entry))
+    }
+
     /// The single entries that an object must still get to have all that it needs.
     private func missing(_ state: State) -> Set<Int> {
         var needed = required
@@ -117,49 +143,85 @@ struct ObjectPlan: Sendable {
         while let entry = queue.popLast() {
             for other in dependencies[entry] ?? [] where needed.insert(other).inserted { queue.append(other) }
         }
-        return needed.subtracting(state.seen)
+        // In order, no required one is left out.
+        return needed.filter { !state.seen.contains($0) && !(required.contains($0) && $0 < state.next) }
     }
 
     func canClose(_ state: State) -> Bool {
-        missing(state).isEmpty && state.seen.count >= minimum && state.witnessed.count == witnessCount
+        (!isOrdered || state.next == singleCount) && missing(state).isEmpty && state.distinct >= minimum
+            && state.witnessed.count == witnessCount
     }
 
     /// Whether an object can be completed from here with entries that match something.
     func isViable(_ state: State, _ isProductive: [Bool]) -> Bool {
         let missing = missing(state)
-        guard missing.allSatisfy({ isProductive[$0] }) else { return false }
+        guard missing.allSatisfy({ isProductive[$0] && !isGone($0, state) }) else { return false }
         let room = maximum.map { $0 - state.count - missing.count } ?? .max
         guard room >= 0 else { return false }
         let others = entries.indices.filter {
-            isProductive[$0] && !state.seen.contains($0) && !missing.contains($0)
-                && allowsDependencies(of: $0, isProductive)
+            isProductive[$0] && !isGone($0, state) && !state.seen.contains($0) && !missing.contains($0)
+                && allowsDependencies(of: $0, state, isProductive)
         }
-        guard state.seen.count + missing.count + min(room, others.count) >= minimum else { return false }
+        guard state.distinct + missing.count + min(room, others.count) >= minimum else { return false }
         let witnessed = missing.reduce(into: state.witnessed) { $0.formUnion(entries[$1].witnesses) }
         guard witnessCount - witnessed.count <= room else { return false }
         // An entry seen is no less a witness when it may come again.
-        let more = entries.indices.filter { isProductive[$0] && !(entries[$0].isSingle && state.seen.contains($0)) }
+        let more = entries.indices.filter { isProductive[$0] && !isGone($0, state) }
         return more.reduce(into: witnessed) { $0.formUnion(entries[$1].witnesses) }.count == witnessCount
     }
 
-    private func allowsDependencies(of entry: Int, _ isProductive: [Bool]) -> Bool {
+    private func allowsDependencies(of entry: Int, _ state: State, _ isProductive: [Bool]) -> Bool {
         guard !dependencies.isEmpty else { return true }
-        return missing(State(seen: [entry])).allSatisfy { isProductive[$0] }
+        var later = state
+        later.seen.insert(entry)
+        return missing(later).allSatisfy { isProductive[$0] && !isGone($0, state) }
     }
 
     /// Whether nothing but required members decides what an object can still become.
     private var isPlain: Bool { dependencies.isEmpty && maximum == nil && minimum == 0 && witnessCount == 0 }
 
+    /// Before the first member.
+    func start(_ isProductive: [Bool]) -> State { passing(State(), isProductive) }
+
     /// The entries that may come next, and where they lead.
     func moves(_ state: State, _ isProductive: [Bool]) -> [(entry: Int, target: State)] {
-        entries.indices.compactMap { index in
-            let entry = entries[index]
-            guard isProductive[index], !(entry.isSingle && state.seen.contains(index)) else { return nil }
-            var target = state
-            if entry.isSingle || minimum > 0 { target.seen.insert(index) }
-            if maximum != nil { target.count += 1 }
-            target.witnessed.formUnion(entry.witnesses)
+        // In order it is one that is named, or, behind all of them, any other.
+        let next = isOrdered ? state.next..<min(state.next + 1, singleCount) : 0..<entries.count
+        return (next.isEmpty ? singleCount..<entries.count : next).compactMap { index in
+            guard isProductive[index], !isGone(index, state) else { return nil }
+            let target = adding(index, to: state, isProductive)
             return isPlain || isViable(target, isProductive) ? (index, target) : nil
         }
+    }
+
+    /// The state without the one entry that may come next in order; `nil` where it may not be left out.
+    func skipping(_ state: State, _ isProductive: [Bool]) -> State? {
+        guard isOrdered, state.next < singleCount, !required.contains(state.next) else { return nil }
+        var target = state
+        target.next += 1
+        target = passing(target, isProductive)
+        return isPlain || isViable(target, isProductive) ? target : nil
+    }
+
+    private func adding(_ entry: Int, to state: State, _ isProductive: [Bool]) -> State {
+        var target = state
+        let isNew = isOrdered && entries[entry].isSingle || !state.seen.contains(entry)
+        if minimum > 0, isNew { target.distinct = min(state.distinct + 1, minimum) }
+        // In order, what has been seen matters for others alone.
+        if entries[entry].isSingle ? !isOrdered || dependents.contains(entry) : minimum > 0 {
+            target.seen.insert(entry)
+        }
+        if maximum != nil { target.count += 1 }
+        target.witnessed.formUnion(entries[entry].witnesses)
+        guard isOrdered, entries[entry].isSingle else { return target }
+        target.next = entry + 1
+        return passing(target, isProductive)
+    }
+
+    /// The same state at the next entry in order that matches something.
+    private func passing(_ state: State, _ isProductive: [Bool]) -> State {
+        var state = state
+        while isOrdered, state.next < singleCount, !isProductive[state.next] { state.next += 1 }
+        return state
     }
 }

@@ -10,7 +10,13 @@ final class ObjectRules: Sendable {
     private let marks: JSONMarks
     /// The rules hold this, not the other way round.
     private unowned let rules: GrammarRules
-    private let made = Mutex<[ObjectPlan.State: GrammarRules.ID]>([:])
+    private let made = Mutex<[Place: GrammarRules.ID]>([:])
+
+    /// Where in an object a rule stands: behind a member, or before the first.
+    private struct Place: Hashable {
+        var state: ObjectPlan.State
+        var isFirst: Bool
+    }
 
     init(
         _ plan: ObjectPlan, isProductive: [Bool], names: [GrammarNode], nodes: TermNodes, marks: JSONMarks,
@@ -26,21 +32,34 @@ final class ObjectRules: Sendable {
 
     /// A whole object.
     func node() -> GrammarNode {
-        let start = ObjectPlan.State()
-        var choices: [GrammarNode] = plan.canClose(start) ? [.bytes([UInt8(ascii: "}")])] : []
-        if let members = members(after: start) { choices.append(members) }
-        return .sequence([.bytes([UInt8(ascii: "{")]), marks.space, .choice(choices)])
+        let start = plan.start(isProductive)
+        return .sequence([.bytes([UInt8(ascii: "{")]), marks.space, rest(Place(state: start, isFirst: true))])
     }
 
-    private func rule(_ state: ObjectPlan.State) -> GrammarRules.ID {
+    private func rule(_ place: Place) -> GrammarRules.ID {
         made.withLock { made in
-            if let id = made[state] { return id }
-            let id = rules.add {
-                self.marks.ending("}", more: self.members(after: state), canClose: self.plan.canClose(state))
-            }
-            made[state] = id
+            if let id = made[place] { return id }
+            let id = rules.add { self.rest(place) }
+            made[place] = id
             return id
         }
+    }
+
+    /// All that may follow, with the object's end.
+    private func rest(_ place: Place) -> GrammarNode {
+        let (state, isFirst) = (place.state, place.isFirst)
+        let more = members(after: state)
+        let canClose = plan.canClose(state)
+        var choices: [GrammarNode] = []
+        if isFirst {
+            choices = [more, canClose ? .bytes([UInt8(ascii: "}")]) : nil].compactMap(\.self)
+        } else if more != nil || canClose {
+            choices = [marks.ending("}", more: more, canClose: canClose)]
+        }
+        if let skipped = plan.skipping(state, isProductive) {
+            choices.append(.rule(rule(Place(state: skipped, isFirst: isFirst))))
+        }
+        return choices.count == 1 ? choices[0] : .choice(choices)
     }
 
     /// The next member and all that follows it; `nil` when there can be none.
@@ -51,8 +70,8 @@ final class ObjectRules: Sendable {
             choices.append(
                 .sequence([
                     names[move.entry], .bytes([UInt8(ascii: "\"")]), marks.space, .bytes([UInt8(ascii: ":")]),
-                    marks.space,
-                    value, .rule(rule(move.target)),
+                    marks.gap,
+                    value, .rule(rule(Place(state: move.target, isFirst: false))),
                 ]))
         }
         guard !choices.isEmpty else { return nil }

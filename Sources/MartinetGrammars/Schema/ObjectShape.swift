@@ -1,3 +1,23 @@
+/// In which order a schema names members. It does not matter for which objects are valid, so all are equal.
+struct NameOrder: Hashable, Sendable {
+    /// Each once.
+    private(set) var names: [MemberName] = []
+
+    init(_ names: [MemberName] = []) {
+        append(names)
+    }
+
+    /// Adds those that are not in it.
+    mutating func append(_ more: [MemberName]) {
+        guard !more.isEmpty else { return }
+        var known = Set(names)
+        names += more.filter { known.insert($0).inserted }
+    }
+
+    static func == (left: NameOrder, right: NameOrder) -> Bool { true }
+    func hash(into hasher: inout Hasher) {}
+}
+
 /// What objects must be like.
 struct ObjectShape: SchemaShape {
     /// A term for the members of a language of names.
@@ -17,6 +37,7 @@ struct ObjectShape: SchemaShape {
     var existing: Set<RegularLanguage> = []
     var minimum = 0
     var maximum: Int?
+    var order = NameOrder()
 
     static let all = ObjectShape()
 
@@ -32,6 +53,7 @@ struct ObjectShape: SchemaShape {
         result.members.merge(other.members) { $0.and($1) }
         result.rules.formUnion(other.rules)
         result.required.formUnion(other.required)
+        result.order.append(other.order.names)
         result.dependencies.merge(other.dependencies) { $0.union($1) }
         result.existing.formUnion(other.existing)
         result.minimum = max(minimum, other.minimum)

@@ -13,18 +13,23 @@ struct SchemaCompiler {
 
     private let reader: SchemaReader
     private let rules: GrammarRules
+    private let isCanonical: Bool
     private let marks: JSONMarks
     private var plans: [SchemaTerm: Plan] = [:]
     private var order: [SchemaTerm] = []
     /// Terms that some value meets.
     private var productive: Set<SchemaTerm> = []
     private var names: [RegularLanguage: GrammarNode] = [:]
+    private var numbers: [RegularLanguage: GrammarNode] = [:]
+    private var countedStrings: [ValueSet.Strings: GrammarNode] = [:]
 
     private var effort: Effort { reader.effort }
 
-    init(_ reader: SchemaReader, rules: GrammarRules, marks: JSONMarks) {
+    /// - Parameter isCanonical: makes members come in order and characters be escaped only where they must be.
+    init(_ reader: SchemaReader, rules: GrammarRules, isCanonical: Bool, marks: JSONMarks) {
         self.reader = reader
         self.rules = rules
+        self.isCanonical = isCanonical
         self.marks = marks
     }
 
@@ -71,7 +76,7 @@ struct SchemaCompiler {
                 plan.arrays.append(try ArrayPlan(shape, reader))
             }
             for shape in plan.set.objects where !shape.isPlainlyEmpty {
-                plan.objects.append(try ObjectPlan(shape, effort))
+                plan.objects.append(try ObjectPlan(shape, isOrdered: isCanonical, effort))
             }
             return plan
         } catch {
@@ -113,7 +118,13 @@ struct SchemaCompiler {
         var objects: [ObjectRules] = []
         for object in plan.objects where object.isViable(.init(), entries(object)) {
             var names: [GrammarNode] = []
-            for entry in object.entries { names.append(try node(ofNames: entry.names)) }
+            for entry in object.entries {
+                if isCanonical, entry.isSingle, let name = entry.names.words(atMost: 1)?.first {
+                    names.append(.bytes(ByteSpelling.canonical(name)))
+                } else {
+                    names.append(try node(ofNames: entry.names))
+                }
+            }
             objects.append(
                 ObjectRules(
                     object, isProductive: entries(object), names: names, nodes: nodes, marks: marks, rules: rules))
@@ -127,7 +138,8 @@ struct SchemaCompiler {
 
     private mutating func node(ofNames language: RegularLanguage) throws(GrammarError) -> GrammarNode {
         if let node = names[language] { return node }
-        let node = try RegularLowering.node(insideString: language, rules: rules, effort)
+        let style: ByteSpelling.Style = isCanonical ? .canonicalString : .jsonString
+        let node = try RegularLowering.node(insideString: language, style: style, rules: rules, effort)
         names[language] = node
         return node
     }
@@ -139,10 +151,7 @@ struct SchemaCompiler {
         if set.words.contains(.true) { nodes.append(.bytes(Array("true".utf8))) }
         if set.words.contains(.false) { nodes.append(.bytes(Array("false".utf8))) }
         if let language = try numberTexts(set.numbers) {
-            guard let automaton = try ByteSpelling.automaton(language, style: .plain, effort) else {
-                throw GrammarError("the bounds of a number have too many digits")
-            }
-            nodes.append(.automaton(automaton))
+            nodes.append(try node(ofNumbers: language))
         }
         if !set.strings.isEmpty {
             let inside = try stringInside(set.strings)
@@ -151,18 +160,36 @@ struct SchemaCompiler {
         return nodes
     }
 
+    private mutating func node(ofNumbers language: RegularLanguage) throws(GrammarError) -> GrammarNode {
+        if let node = numbers[language] { return node }
+        guard let automaton = try ByteSpelling.automaton(language, style: .plain, effort) else {
+            throw GrammarError("the bounds of a number have too many digits")
+        }
+        numbers[language] = .automaton(automaton)
+        return .automaton(automaton)
+    }
+
     /// The texts of a set of numbers; `nil` when it is empty.
     private func numberTexts(_ numbers: ValueSet.Numbers) throws(GrammarError) -> RegularLanguage? {
-        guard case .some(let language) = numbers else { return reader.numbers.everySpelling }
+        guard case .some(var language) = numbers else {
+            return isCanonical ? reader.numbers.canonicalSpelling : reader.numbers.everySpelling
+        }
         guard !language.isEmpty else { return nil }
         // Where only whole numbers are valid, none is written with a fraction.
-        guard try language.subtracting(reader.numbers.integers, effort).isEmpty else { return language }
-        return try language.intersection(reader.numbers.withoutFraction, effort)
+        if try language.subtracting(reader.numbers.integers, effort).isEmpty {
+            language = try language.intersection(reader.numbers.withoutFraction, effort)
+        }
+        return isCanonical ? try reader.numbers.canonical(language, effort) : language
     }
 
     private mutating func stringInside(_ strings: ValueSet.Strings) throws(GrammarError) -> GrammarNode {
         guard strings.minimum > 0 || strings.maximum != nil else { return try node(ofNames: strings.language) }
+        if let node = countedStrings[strings] { return node }
         let one = try node(ofNames: RegularLanguage(oneOf: .all, effort))
-        return .counted(one, minimum: strings.minimum, maximum: strings.maximum, rules: rules)
+        let counted = GrammarNode.counted(one, minimum: strings.minimum, maximum: strings.maximum, rules: rules)
+        // A rule, so that members of the same bounds share it.
+        let node = GrammarNode.rule(rules.add { counted })
+        countedStrings[strings] = node
+        return node
     }
 }

@@ -4,7 +4,7 @@ final class SchemaDocument {
     /// What one schema says.
     enum Content {
         case boolean(Bool)
-        case keywords([MemberName: SchemaValue])
+        case keywords(SchemaMembers)
         /// This value and no other.
         case constant(SchemaValue)
     }
@@ -92,7 +92,7 @@ final class SchemaDocument {
             guard case .object(let children) = table else {
                 throw GrammarError("`\(keyword)` must be an object of schemas", at: "\(place)/\(keyword)")
             }
-            for (name, child) in children.sorted(by: { $0.key < $1.key }) {
+            for (name, child) in children.values.sorted(by: { $0.key < $1.key }) {
                 try add(child, place: "\(place)/\(keyword)/\(Self.escaped(name.text))", resource: resource)
             }
         }

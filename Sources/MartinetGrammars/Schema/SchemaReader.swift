@@ -78,12 +78,12 @@ final class SchemaReader {
                 let terms = items.map { SchemaTerm(document.constant($0, place: place)) }
                 set.arrays.append(ArrayShape(prefix: terms, rest: .never, minimum: items.count))
             case .object(let members):
-                let names = try RegularLanguage(words: members.keys.map(\.text), effort)
+                let names = try RegularLanguage(words: members.names.map(\.text), effort)
                 set.objects.append(
                     ObjectShape(
-                        members: members.mapValues { SchemaTerm(document.constant($0, place: place)) },
+                        members: members.values.mapValues { SchemaTerm(document.constant($0, place: place)) },
                         rules: [.init(names: try names.complement(effort), term: .never)],
-                        required: Set(members.keys)))
+                        required: Set(members.names), order: NameOrder(members.names)))
             }
         }
         if !texts.isEmpty { set.strings = ValueSet.Strings(language: try RegularLanguage(words: texts, effort)) }
@@ -92,7 +92,7 @@ final class SchemaReader {
         return set
     }
 
-    private func read(_ schema: Int, _ keywords: [MemberName: SchemaValue]) throws(GrammarError) -> ValueSet {
+    private func read(_ schema: Int, _ keywords: SchemaMembers) throws(GrammarError) -> ValueSet {
         var reading = SchemaReading(schema: schema, keywords: keywords, reader: self)
         return try reading.values()
     }

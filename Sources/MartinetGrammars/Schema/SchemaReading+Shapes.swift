@@ -51,9 +51,14 @@ extension SchemaReading {
             let names = try reader.values(child("propertyNames")).strings.folded(effort)
             shape.rules.insert(.init(names: try names.complement(effort), term: .never))
         }
-        if let required = value("required") { shape.required = try names(required, "required") }
+        if case .object(let members)? = value("properties") { shape.order.append(members.names) }
+        if let required = value("required") {
+            let names = try names(required, "required")
+            shape.required = Set(names)
+            shape.order.append(names)
+        }
         for (name, others) in try table("dependentRequired") {
-            shape.dependencies[name] = try names(others, "dependentRequired")
+            shape.dependencies[name] = Set(try names(others, "dependentRequired"))
         }
         shape.minimum = try count("minProperties") ?? 0
         shape.maximum = try count("maxProperties")

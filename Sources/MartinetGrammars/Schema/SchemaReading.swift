@@ -1,11 +1,11 @@
 /// The reading of one schema object, keyword by keyword.
 struct SchemaReading {
     let schema: Int
-    let keywords: [MemberName: SchemaValue]
+    let keywords: SchemaMembers
     let reader: SchemaReader
     private var set = ValueSet.all
 
-    init(schema: Int, keywords: [MemberName: SchemaValue], reader: SchemaReader) {
+    init(schema: Int, keywords: SchemaMembers, reader: SchemaReader) {
         self.schema = schema
         self.keywords = keywords
         self.reader = reader
@@ -81,15 +81,15 @@ struct SchemaReading {
     func table(_ keyword: String) throws(GrammarError) -> [(key: MemberName, value: SchemaValue)] {
         guard let value = value(keyword) else { return [] }
         guard case .object(let members) = value else { throw problem(keyword, "must be an object, not \(value.kind)") }
-        return members.sorted { $0.key < $1.key }
+        return members.values.sorted { $0.key < $1.key }
     }
 
-    func names(_ value: SchemaValue, _ keyword: String) throws(GrammarError) -> Set<MemberName> {
+    func names(_ value: SchemaValue, _ keyword: String) throws(GrammarError) -> [MemberName] {
         guard case .array(let values) = value else { throw problem(keyword, "must be a list of names") }
-        var names: Set<MemberName> = []
+        var names: [MemberName] = []
         for value in values {
             guard case .string(let name) = value else { throw problem(keyword, "must be a list of names") }
-            names.insert(name)
+            names.append(name)
         }
         return names
     }
@@ -124,7 +124,7 @@ struct SchemaReading {
     }
 
     private func checkKeywords() throws(GrammarError) {
-        for name in keywords.keys.sorted()
+        for name in keywords.names.sorted()
         where !Self.known.contains(name.text) && !Self.annotations.contains(name.text) {
             throw GrammarError(
                 "the keyword `\(name.text.prefix(80))` is not supported", at: place(SchemaDocument.escaped(name.text)))

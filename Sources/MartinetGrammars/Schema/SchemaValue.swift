@@ -17,6 +17,23 @@ struct MemberName: Hashable, Comparable, Sendable {
     }
 }
 
+/// The members of an object in the order in which they are written, which two equal objects need not share.
+struct SchemaMembers: Hashable, Sendable {
+    /// The values by name.
+    private(set) var values: [MemberName: SchemaValue] = [:]
+    /// The names in order, each once.
+    private(set) var names: [MemberName] = []
+
+    subscript(name: MemberName) -> SchemaValue? { values[name] }
+
+    mutating func set(_ value: SchemaValue, for name: MemberName) {
+        if values.updateValue(value, forKey: name) == nil { names.append(name) }
+    }
+
+    static func == (left: SchemaMembers, right: SchemaMembers) -> Bool { left.values == right.values }
+    func hash(into hasher: inout Hasher) { hasher.combine(values) }
+}
+
 /// A JSON value of a schema: numbers are exact, and values are equal as JSON Schema says.
 indirect enum SchemaValue: Hashable, Sendable {
     case null
@@ -24,7 +41,7 @@ indirect enum SchemaValue: Hashable, Sendable {
     case number(DecimalNumber)
     case string(MemberName)
     case array([SchemaValue])
-    case object([MemberName: SchemaValue])
+    case object(SchemaMembers)
 
     /// Parses a text.
     static func parse(_ text: String) throws(GrammarError) -> SchemaValue {
@@ -50,8 +67,8 @@ indirect enum SchemaValue: Hashable, Sendable {
             for value in values { items.append(try SchemaValue(value, &numbers)) }
             self = .array(items)
         case .object(let members):
-            var table: [MemberName: SchemaValue] = [:]
-            for member in members { table[MemberName(member.key)] = try SchemaValue(member.value, &numbers) }
+            var table = SchemaMembers()
+            for member in members { table.set(try SchemaValue(member.value, &numbers), for: MemberName(member.key)) }
             self = .object(table)
         }
     }

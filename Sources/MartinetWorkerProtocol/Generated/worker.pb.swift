@@ -602,6 +602,24 @@ package nonisolated struct WireGrammar: @unchecked Sendable {
     set {_uniqueStorage()._source = .repetition(newValue)}
   }
 
+  /// The schema's canonical texts: members in its order, no needless escapes, a space at most behind commas and colons;
+  /// and without that space. A worker that does not know them refuses the grammar.
+  package var canonicalJsonSchema: String {
+    get {
+      if case .canonicalJsonSchema(let v)? = _storage._source {return v}
+      return String()
+    }
+    set {_uniqueStorage()._source = .canonicalJsonSchema(newValue)}
+  }
+
+  package var compactJsonSchema: String {
+    get {
+      if case .compactJsonSchema(let v)? = _storage._source {return v}
+      return String()
+    }
+    set {_uniqueStorage()._source = .compactJsonSchema(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Source: Equatable, Sendable {
@@ -614,6 +632,10 @@ package nonisolated struct WireGrammar: @unchecked Sendable {
     case sequence(WireGrammars)
     case choice(WireGrammars)
     case repetition(WireRepetition)
+    /// The schema's canonical texts: members in its order, no needless escapes, a space at most behind commas and colons;
+    /// and without that space. A worker that does not know them refuses the grammar.
+    case canonicalJsonSchema(String)
+    case compactJsonSchema(String)
 
   }
 
@@ -1759,7 +1781,7 @@ nonisolated extension WireSampling: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireGrammar: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Grammar"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}literal\0\u{3}json_schema\0\u{1}regex\0\u{1}ebnf\0\u{3}any_text_before\0\u{1}sequence\0\u{1}choice\0\u{1}repetition\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}literal\0\u{3}json_schema\0\u{1}regex\0\u{1}ebnf\0\u{3}any_text_before\0\u{1}sequence\0\u{1}choice\0\u{1}repetition\0\u{3}canonical_json_schema\0\u{3}compact_json_schema\0")
 
   fileprivate class _StorageClass {
     var _source: WireGrammar.OneOf_Source?
@@ -1871,6 +1893,22 @@ nonisolated extension WireGrammar: SwiftProtobuf.Message, SwiftProtobuf._Message
             _storage._source = .repetition(v)
           }
         }()
+        case 9: try {
+          var v: String?
+          try decoder.decodeSingularStringField(value: &v)
+          if let v = v {
+            if _storage._source != nil {try decoder.handleConflictingOneOf()}
+            _storage._source = .canonicalJsonSchema(v)
+          }
+        }()
+        case 10: try {
+          var v: String?
+          try decoder.decodeSingularStringField(value: &v)
+          if let v = v {
+            if _storage._source != nil {try decoder.handleConflictingOneOf()}
+            _storage._source = .compactJsonSchema(v)
+          }
+        }()
         default: break
         }
       }
@@ -1915,6 +1953,14 @@ nonisolated extension WireGrammar: SwiftProtobuf.Message, SwiftProtobuf._Message
       case .repetition?: try {
         guard case .repetition(let v)? = _storage._source else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      }()
+      case .canonicalJsonSchema?: try {
+        guard case .canonicalJsonSchema(let v)? = _storage._source else { preconditionFailure() }
+        try visitor.visitSingularStringField(value: v, fieldNumber: 9)
+      }()
+      case .compactJsonSchema?: try {
+        guard case .compactJsonSchema(let v)? = _storage._source else { preconditionFailure() }
+        try visitor.visitSingularStringField(value: v, fieldNumber: 10)
       }()
       case nil: break
       }

@@ -6,7 +6,9 @@ extension WireGrammar {
     package init(_ grammar: GrammarSource) {
         switch grammar {
         case .literal(let text): literal = text
-        case .jsonSchema(let text): jsonSchema = text
+        case .jsonSchema(let text, form: .any): jsonSchema = text
+        case .jsonSchema(let text, form: .canonical): canonicalJsonSchema = text
+        case .jsonSchema(let text, form: .compact): compactJsonSchema = text
         case .regex(let text): regex = text
         case .ebnf(let text): ebnf = text
         case .anyText(before: let text): anyTextBefore = text
@@ -42,6 +44,8 @@ extension GrammarSource {
         switch wire.source {
         case .literal(let text)?: self = .literal(text)
         case .jsonSchema(let text)?: self = .jsonSchema(text)
+        case .canonicalJsonSchema(let text)?: self = .jsonSchema(text, form: .canonical)
+        case .compactJsonSchema(let text)?: self = .jsonSchema(text, form: .compact)
         case .regex(let text)?: self = .regex(text)
         case .ebnf(let text)?: self = .ebnf(text)
         case .anyTextBefore(let text)?: self = .anyText(before: text)

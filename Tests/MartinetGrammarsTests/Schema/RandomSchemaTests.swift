@@ -3,7 +3,7 @@ import MartinetJSON
 import Testing
 
 /// Random schemas and values, drawn from so few parts that values are often valid.
-private struct RandomJSON {
+struct RandomJSON {
     private var state: UInt64
 
     init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 | 1 }
@@ -89,12 +89,6 @@ private struct RandomJSON {
 }
 
 @Suite struct RandomSchemaTests {
-    private static func text(_ value: JSONValue) -> String {
-        var writer = JSONWriter()
-        writer.value(value)
-        return String(decoding: writer.bytes, as: UTF8.self)
-    }
-
     /// A grammar takes the values that the validator takes, and of texts changed at random only JSON that it takes.
     @Test(arguments: UInt64(1)...40) func grammarsAgreeWithTheValidator(seed: UInt64) throws {
         var random = RandomJSON(seed: seed)
@@ -102,7 +96,7 @@ private struct RandomJSON {
         for _ in 0..<40 {
             let schema = random.schema(depth: 2)
             let rules = GrammarRules()
-            let source = Self.text(schema)
+            let source = schema.text
             var node: GrammarNode?
             do {
                 node = try JSONSchemaLowering.node(source, rules: rules)
@@ -112,7 +106,7 @@ private struct RandomJSON {
             compiled += 1
             for _ in 0..<40 {
                 let value = random.value(depth: 2)
-                let text = Self.text(value)
+                let text = value.text
                 let isTaken = node.map { Recogniser.accepts(text, $0, rules) } ?? false
                 #expect(isTaken == PlainValidator.isValid(value, schema), "\(source) for \(text)")
                 guard let node else { continue }
@@ -132,5 +126,66 @@ private struct RandomJSON {
             }
         }
         #expect(compiled >= 25)
+    }
+
+    /// A value can be written canonically, in some order of its members, exactly when the validator takes it.
+    @Test(arguments: UInt64(1)...20) func everyValidValueHasACanonicalText(seed: UInt64) throws {
+        var random = RandomJSON(seed: seed &+ 1_000)
+        for _ in 0..<40 {
+            let schema = random.schema(depth: 2)
+            let source = schema.text
+            let rules = GrammarRules()
+            var node: GrammarNode?
+            do {
+                node = try JSONSchemaLowering.node(source, form: .canonical, rules: rules)
+            } catch {
+                guard error.message.hasPrefix("no JSON value") else { continue }
+            }
+            for _ in 0..<20 {
+                let value = random.value(depth: 2)
+                let isTaken = value.orderings().prefix(2_000).contains { value in
+                    node.map { Recogniser.accepts(value.text, $0, rules) } ?? false
+                }
+                #expect(isTaken == PlainValidator.isValid(value, schema), "\(source) for \(value.text)")
+            }
+        }
+    }
+}
+
+extension JSONValue {
+    var text: String {
+        var writer = JSONWriter()
+        writer.value(self)
+        return String(decoding: writer.bytes, as: UTF8.self)
+    }
+
+    /// The value with the members of all its objects in each order, at most some thousands.
+    func orderings() -> [JSONValue] {
+        func products(_ lists: [[JSONValue]]) -> [[JSONValue]] {
+            lists.reduce([[]]) { rows, list in
+                rows.count * list.count > 5_000
+                    ? rows.map { $0 + list.prefix(1) } : rows.flatMap { row in list.map { row + [$0] } }
+            }
+        }
+        switch self {
+        case .array(let items): return products(items.map { $0.orderings() }).map { .array($0) }
+        case .object(let members):
+            var orders: [JSONValue] = []
+            for values in products(members.map { $0.value.orderings() }) {
+                let members = zip(members, values).map { (key: $0.key, value: $1) }
+                orders += Self.permutations(members).map { .object($0) }
+            }
+            return orders
+        default: return [self]
+        }
+    }
+
+    private static func permutations<Element>(_ elements: [Element]) -> [[Element]] {
+        guard (1...6).contains(elements.count) else { return [elements] }
+        return elements.indices.flatMap { index in
+            var others = elements
+            let first = others.remove(at: index)
+            return permutations(others).map { [first] + $0 }
+        }
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import MartinetGrammars
+import MartinetJSON
 import Testing
 
 /// The JSON-Schema-Test-Suite, as `scripts/test-data.py` fetches it, and the table of its results in the documentation.
@@ -12,6 +13,12 @@ import Testing
             var texts: [String]
             /// The value with its numbers as the suite writes them.
             var asGiven: String
+
+            /// The value as it may be written canonically: with its members in every order.
+            var canonicalTexts: [String] {
+                let value = texts.first.flatMap { try? JSONParser.parse(Array($0.utf8)) }
+                return texts + [asGiven] + (value?.orderings().map(\.text) ?? [])
+            }
         }
         var description: String
         var schema: String
@@ -74,6 +81,9 @@ import Testing
                     continue
                 }
             }
+            let canonicalRules = GrammarRules()
+            let canonical = try? JSONSchemaLowering.node(group.schema, form: .canonical, rules: canonicalRules)
+            #expect((canonical == nil) == (node == nil), "\(name), \(group.description)")
             for test in group.tests {
                 if test.description.hasSuffix("is only an annotation by default") {
                     tally.annotation += 1
@@ -86,10 +96,21 @@ import Testing
                         node.map { Recogniser.accepts(text, $0, rules) } ?? false
                     }
                 #expect(isRight, "\(name), \(group.description), \(test.description): \(test.texts[0])")
+                let isWritten = test.canonicalTexts.contains { text in
+                    canonical.map { Recogniser.accepts(text, $0, canonicalRules) } ?? false
+                }
+                #expect(
+                    // A canonical number may not have more than 24 digits.
+                    isWritten == test.valid || test.valid && Self.hasLongNumber(test.texts[0]),
+                    "canonical: \(name), \(group.description), \(test.description): \(test.texts[0])")
                 if test.valid { tally.accepted += 1 } else { tally.refused += 1 }
             }
         }
         return tally
+    }
+
+    private static func hasLongNumber(_ text: String) -> Bool {
+        text.split(whereSeparator: { !"0123456789".contains($0) }).contains { $0.count > 24 }
     }
 
     /// A message without the names that it quotes.
