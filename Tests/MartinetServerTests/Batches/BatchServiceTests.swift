@@ -145,6 +145,7 @@ extension Result where Failure == any Error {
             let batch = try await fixture.submit(100, to: queue, storage)
             id.withLock { $0 = batch.id }
             _ = try await fixture.wait(queue, batch.id) { $0.counts.completed == 40 }
+            while fixture.running.withLock(\.now) < 2 { try await Task.sleep(for: .milliseconds(1)) }
         }
         #expect(fixture.running.withLock(\.now) == 0)
         try await fixture.serve(concurrency: 2) { queue, storage in
