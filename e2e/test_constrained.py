@@ -57,7 +57,7 @@ def ordered(text, schema):
     members = json.loads(text, object_pairs_hook=list)
     assert [name for name, _ in members] == list(schema["properties"])
     assert all(0 <= value <= 99 for _, value in members)
-    assert re.fullmatch(r'\{"[^\s]*( "[^\s]*| \d[^\s]*)*\}', text), text
+    assert re.fullmatch(r'\{"[^\s]*( "[^\s]*| -?\d[^\s]*)*\}', text), text
 
 
 @pytest.mark.parametrize("count,temperature", [(5, 0), (5, 1.5), (30, 0), (30, 1.5)])
