@@ -121,5 +121,5 @@ def test_refusals(client, options, parameter):
 def test_nothing_is_kept_without_storage(client):
     assert create(client, max_output_tokens=1).model_extra["store"] is False
     for action in [client.responses.retrieve, client.responses.delete, client.responses.input_items.list]:
-        with pytest.raises(openai.NotFoundError):
+        with pytest.raises(openai.InternalServerError, match="--data-dir"):
             action("resp_1")

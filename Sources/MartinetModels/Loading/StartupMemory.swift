@@ -2,7 +2,7 @@ import CMartinetKernels
 
 /// Memory that a process needs until it serves.
 package enum StartupMemory {
-    /// Gives it back: call it once, when everything is loaded and nothing runs yet.
+    /// Gives it back: call it when everything is loaded, and when the first work is done.
     ///
     /// Reading a vocabulary leaves megabytes of free heap behind, and starting up runs through more code than serving
     /// does. Code that is needed after all is read again from the page cache, in some milliseconds altogether. Software

@@ -1,4 +1,6 @@
+internal import Foundation
 internal import MartinetAPI
+internal import MartinetModels
 internal import Synchronization
 
 /// Whether the server takes work, and how much it has.
@@ -7,6 +9,7 @@ final class ServerState: Sendable {
         var isReady = false
         var isDraining = false
         var generations = 0
+        var hasAnswered = false
         var idleWaiters: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -36,13 +39,17 @@ final class ServerState: Sendable {
     }
 
     func endGeneration() {
-        let waiters = state.withLock { state in
+        let (waiters, isFirst) = state.withLock { state in
             state.generations -= 1
-            guard state.generations == 0 else { return [CheckedContinuation<Void, Never>]() }
+            let isFirst = !state.hasAnswered
+            state.hasAnswered = true
+            guard state.generations == 0 else { return ([CheckedContinuation<Void, Never>](), isFirst) }
             defer { state.idleWaiters = [] }
-            return state.idleWaiters
+            return (state.idleWaiters, isFirst)
         }
         for waiter in waiters { waiter.resume() }
+        // The first answer looks up types in all of the program; later ones find what it found.
+        if isFirst { DispatchQueue.global(qos: .utility).async { StartupMemory.release() } }
     }
 
     /// Returns when no request generates.

@@ -2,11 +2,12 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import MartinetAPI
 internal import NIOCore
+internal import Synchronization
 
 /// `/openapi.json`, the API's document, and `/docs`, a page that shows it and works without any other server.
 struct DocumentationRoutes: RouteGroup {
     let methods = Self.own
-    private let document: [UInt8]
+    private let document: Document
     private static let own: [String: [HTTPRequest.Method]] = ["/openapi.json": [.get, .head], "/docs": [.get, .head]]
 
     /// - Parameters:
@@ -18,12 +19,11 @@ struct DocumentationRoutes: RouteGroup {
         let operations = APIOperation.all.filter { operation in
             methods[operation.path]?.contains { $0.rawValue.lowercased() == operation.method } == true
         }
-        // A route that does not take its own example is found by a test, not by a server that does not start.
-        document = (try? OpenAPIDocument.body(of: operations, version: version)) ?? []
+        document = Document(operations, version: version)
     }
 
     func add(to router: Router<MartinetContext>) {
-        router.get("openapi.json") { [document] _, _ in CallRouter.json(document) }
+        router.get("openapi.json") { [document] _, _ in CallRouter.json(try document.body()) }
         router.get("docs") { _, _ in
             Response(
                 status: .ok,
@@ -34,5 +34,24 @@ struct DocumentationRoutes: RouteGroup {
                         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'",
                 ], body: ResponseBody(byteBuffer: ByteBuffer(string: DocumentationPage.html)))
         }
+    }
+}
+
+/// The document, made when it is first asked for: that takes memory that a server which nobody asks does without.
+private final class Document: Sendable {
+    private let operations: [APIOperation]
+    private let version: String
+    private let made = Mutex<[UInt8]?>(nil)
+
+    init(_ operations: [APIOperation], version: String) {
+        self.operations = operations
+        self.version = version
+    }
+
+    func body() throws -> [UInt8] {
+        if let body = made.withLock(\.self) { return body }
+        let body = try OpenAPIDocument.body(of: operations, version: version)
+        made.withLock { $0 = body }
+        return body
     }
 }
