@@ -108,9 +108,8 @@ public struct MartinetServer: Sendable {
 
     /// What listens: the port, a Unix socket, or both. The server is ready when all of them are.
     private func listeners(
-        onReady: @escaping @Sendable (Int) async -> Void
+        _ responder: any HTTPResponder<MartinetContext>, onReady: @escaping @Sendable (Int) async -> Void
     ) throws -> [any ServiceLifecycle.Service] {
-        let responder = router().buildResponder()
         let readiness = ListenerReadiness(
             count: (configuration.listensOnPort ? 1 : 0) + (configuration.unixSocket == nil ? 0 : 1)
         ) { [state] port in
@@ -157,7 +156,8 @@ public struct MartinetServer: Sendable {
         // The last to start is the first to stop.
         var services: [any ServiceLifecycle.Service] = [MetricsSampler(metrics: metrics)]
         if let rpc { services.append(rpc) }
-        services += try listeners { port in
+        let responder = router().buildResponder()
+        services += try listeners(responder) { port in
             if let rpc {
                 // Without it the server is about to end.
                 guard let port = await rpc.port else { return }
@@ -173,7 +173,7 @@ public struct MartinetServer: Sendable {
             services.insert(FleetGuard(fleet: fleet), at: 0)
             services.insert(ReloadService(fleet: fleet, logger: logger), at: 0)
         }
-        if let batches { services.append(service(of: batches)) }
+        if let batches { services.append(service(of: batches, responder)) }
         if let port = configuration.healthPort {
             services.insert(
                 ProbeService(pages: pages, host: configuration.host, port: port, logger: logger), at: 0)
@@ -190,8 +190,10 @@ public struct MartinetServer: Sendable {
     }
 
     /// What answers batches, by this server's own routes: the last whom the engine serves.
-    private func service(of queue: BatchQueue) -> BatchService {
-        let calls = InternalCalls(responder: router().buildResponder(), logger: logger)
+    private func service(
+        of queue: BatchQueue, _ responder: any HTTPResponder<MartinetContext>
+    ) -> BatchService {
+        let calls = InternalCalls(responder: responder, logger: logger)
         return BatchService(
             queue: queue, concurrency: configuration.batchConcurrency, maxLineBytes: configuration.maxBodyBytes,
             registry: metrics.registry, logger: logger

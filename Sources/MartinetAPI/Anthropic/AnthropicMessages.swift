@@ -68,18 +68,18 @@ enum AnthropicMessages {
         var fields = block
         let type = try fields.string("type", maximum: 64)
         switch (type, role) {
-        case ("text"?, _): list.add(try required("text", &fields), role: role)
-        case ("thinking"?, "assistant"): list.addReasoning(try required("thinking", &fields))
+        case ("text"?, _): list.add(try fields.requiredString("text"), role: role)
+        case ("thinking"?, "assistant"): list.addReasoning(try fields.requiredString("thinking"))
         // Nobody here can read it, and it says nothing to this model.
         case ("redacted_thinking"?, "assistant"): return
         case ("tool_use"?, "assistant"):
-            let id = try required("id", &fields)
-            let name = try required("name", &fields)
+            let id = try fields.requiredString("id")
+            let name = try fields.requiredString("name")
             let input = fields.take("input") ?? .object([])
             guard case .object = input else { throw fields.wrong("input", "an object", got: input) }
             list.addCall(id: id, name: name, arguments: input.templateValue)
         case ("tool_result"?, "user"):
-            let id = try required("tool_use_id", &fields)
+            let id = try fields.requiredString("tool_use_id")
             let content = fields.take("content")
             var text = try content.map { value throws(APIError) in
                 try texts(value, path: "\(path).content", in: block).joined(separator: "\n")
@@ -108,21 +108,13 @@ enum AnthropicMessages {
                 var fields = try reader.inner(block, path: path)
                 let type = try fields.string("type", maximum: 64)
                 guard type == "text" else { throw refusal(type, path: path, role: nil) }
-                texts.append(try required("text", &fields))
+                texts.append(try fields.requiredString("text"))
             }
             return texts
         default:
             throw .invalid(
                 path, "`\(path)` must be a string or an array of text blocks, got \(value.kind).", code: "invalid_type")
         }
-    }
-
-    private static func required(_ field: String, _ fields: inout FieldReader) throws(APIError) -> String {
-        guard let text = try fields.string(field) else {
-            throw .invalid(
-                fields.name(field), "`\(fields.name(field))` is required.", code: "missing_required_parameter")
-        }
-        return text
     }
 
     /// - Parameter role: whose message it stands in; `nil` where only text may stand.

@@ -19,25 +19,18 @@ public struct BatchRequest: Sendable {
     /// Decodes a request.
     public init(_ body: JSONBody) throws(APIError) {
         var fields = try body.reader()
-        inputFile = try Self.required("input_file_id", fields.string("input_file_id", maximum: 256))
-        endpoint = try Self.required("endpoint", fields.string("endpoint", maximum: 256))
+        inputFile = try fields.requiredString("input_file_id", maximum: 256)
+        endpoint = try fields.requiredString("endpoint", maximum: 256)
         guard Self.endpoints.contains(endpoint) else {
             let names = Self.endpoints.map { "`\($0)`" }.joined(separator: ", ")
             throw .invalid("endpoint", "`endpoint` must be one of \(names), got `\(endpoint)`.")
         }
-        completionWindow = try Self.required("completion_window", fields.string("completion_window", maximum: 64))
+        completionWindow = try fields.requiredString("completion_window", maximum: 64)
         guard completionWindow == "24h" else {
             throw .invalid("completion_window", "`completion_window` must be `24h`, got `\(completionWindow)`.")
         }
         metadata = try Self.metadata(&fields)
         try fields.end()
-    }
-
-    private static func required(_ name: String, _ value: String?) throws(APIError) -> String {
-        guard let value else {
-            throw .invalid(name, "`\(name)` is required.", code: "missing_required_parameter")
-        }
-        return value
     }
 
     private static func metadata(_ fields: inout FieldReader) throws(APIError) -> [(key: String, value: String)] {

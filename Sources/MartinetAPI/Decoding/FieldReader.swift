@@ -97,6 +97,14 @@ public struct FieldReader {
         return text
     }
 
+    /// Takes a string of at most `maximum` bytes that must be there.
+    public mutating func requiredString(_ field: String, maximum: Int = .max) throws(APIError) -> String {
+        guard let text = try string(field, maximum: maximum) else {
+            throw .invalid(name(field), "`\(name(field))` is required.", code: "missing_required_parameter")
+        }
+        return text
+    }
+
     /// Takes true or false.
     public mutating func bool(_ field: String) throws(APIError) -> Bool? {
         recorder?.note(path, field) { $0.types.insert("boolean") }

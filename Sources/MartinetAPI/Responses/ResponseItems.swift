@@ -24,12 +24,12 @@ struct ResponseItems {
         case nil, "message"?: try addMessage(&fields, path: path)
         case "reasoning"?: try addReasoning(&fields, path: path)
         case "function_call"?:
-            let arguments = try Self.required("arguments", &fields)
+            let arguments = try fields.requiredString("arguments")
             list.addCall(
-                id: try Self.required("call_id", &fields), name: try Self.required("name", &fields),
+                id: try fields.requiredString("call_id"), name: try fields.requiredString("name"),
                 arguments: (try? JSONParser.parse(Array(arguments.utf8)))?.templateValue ?? .string(arguments))
         case "function_call_output"?:
-            let id = try Self.required("call_id", &fields)
+            let id = try fields.requiredString("call_id")
             guard let output = fields.take("output") else {
                 throw .invalid(
                     "\(path).output", "`\(path).output` is required: a string or an array of text parts.",
@@ -102,21 +102,13 @@ struct ResponseItems {
                             + "`\(type)`: this model reads text only.",
                         code: "unsupported_content")
                 }
-                text += try required(type == "refusal" ? "refusal" : "text", &fields)
+                text += try fields.requiredString(type == "refusal" ? "refusal" : "text")
             }
             return text
         default:
             throw .invalid(
                 path, "`\(path)` must be a string or an array of text parts, got \(value.kind).", code: "invalid_type")
         }
-    }
-
-    private static func required(_ field: String, _ fields: inout FieldReader) throws(APIError) -> String {
-        guard let text = try fields.string(field) else {
-            throw .invalid(
-                fields.name(field), "`\(fields.name(field))` is required.", code: "missing_required_parameter")
-        }
-        return text
     }
 
     /// The messages in the form that chat templates see.
