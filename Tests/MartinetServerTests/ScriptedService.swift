@@ -30,8 +30,8 @@ final class ScriptedService: InferenceService {
         var failsAfter: Int?
         /// Whether the stream breaks before it gives anything.
         var failsAtOnce = false
-        /// Seconds for which rendering a conversation keeps its thread.
-        var templateSeconds = 0.0
+        /// What rendering a conversation does first, on its thread.
+        var beforeTemplate: (@Sendable () -> Void)?
         var figures = EngineStatistics()
     }
 
@@ -82,7 +82,7 @@ final class ScriptedService: InferenceService {
         messages: [TemplateValue], tools: [TemplateValue]?, addGenerationPrompt: Bool, continueFinalMessage: Bool,
         arguments: [(String, TemplateValue)]
     ) throws(EngineError) -> [Int32] {
-        Thread.sleep(forTimeInterval: state.withLock(\.script.templateSeconds))
+        state.withLock(\.script.beforeTemplate)?()
         guard case .object(let members)? = messages.last,
             case .string(let text)? = members.first(where: { $0.key == "content" })?.value
         else { throw EngineError(.invalidParameter, "no content", parameter: "messages") }
